@@ -1,0 +1,1 @@
+"""emopipe: the DVC stages and the rooms they are built from."""

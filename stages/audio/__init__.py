@@ -1,0 +1,1 @@
+"""Pooling, heads, the encoded store and the trainable audio model."""

@@ -1,0 +1,1 @@
+"""What every room shares: typed parameters, table schemas, error words, the runtime."""

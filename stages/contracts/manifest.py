@@ -1,0 +1,105 @@
+"""The manifest: one row per utterance, the form in which every corpus enters the pipeline."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from stages.contracts import tables
+from stages.contracts.errors import UserError
+from stages.contracts.tables import Number, Row
+
+Emotion = Literal[
+    "anger", "boredom", "calm", "contempt", "disgust", "excitement", "fear", "frustration",
+    "happiness", "neutral", "other", "sadness", "surprise",
+]  # fmt: skip
+EMOTIONS: tuple[str, ...] = get_args(Emotion)
+DIMENSIONS = ("valence", "arousal", "dominance")
+SETS = ("train", "dev", "test")
+
+
+def _on_scale(value: float) -> float:
+    if value < 1 or value > 5:  # NaN, an unknown value, passes
+        raise ValueError("outside the scale of 1 to 5")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("negative")
+    return value
+
+
+def _plain(value: str) -> str:
+    """An identifier becomes a file name: it must not leave its folder."""
+    if any(part in ("", ".", "..") for part in value.split("/")) or re.search(r"[\\\x00-\x1f]", value):
+        raise ValueError("must read corpus/name, without '..', backslashes or control characters")
+    return value
+
+
+Identifier = Annotated[str, Field(pattern=r"^[^/]+/.+$"), AfterValidator(_plain)]
+Vad = Annotated[Number, AfterValidator(_on_scale)]
+Set = Literal["train", "dev", "test"]
+
+
+class Utterance(Row):
+    """One utterance. An unknown text is empty, an unknown number NaN (an empty cell on disk)."""
+
+    utterance: Identifier  # corpus/name, unique
+    corpus: Annotated[str, Field(min_length=1)]
+    speaker: Identifier | Literal[""] = ""  # corpus/id
+    sex: Literal["female", "male", "other", ""] = ""
+    session: str = ""
+    language: str = ""  # ISO 639-1
+    path: str = ""  # of the audio: absolute, or relative to the manifest's folder; empty for text alone
+    sha256: str = ""  # of the audio file's content
+    seconds: Annotated[Number, AfterValidator(_not_negative)] = float("nan")
+    emotion: Literal[Emotion, ""] = ""
+    valence: Vad = float("nan")  # VAD on the 1..5 scale of the self-assessment manikins
+    arousal: Vad = float("nan")
+    dominance: Vad = float("nan")
+    transcript: str = ""  # words that carry the emotion
+    prompt: str = ""  # the scripted sentence of an acted corpus: says nothing about the emotion
+    split: Literal[Set, ""] = ""  # the corpus's own official split
+
+
+class Rejection(Row):
+    """An utterance whose audio cannot be used, and why."""
+
+    utterance: Identifier
+    path: str
+    reason: Annotated[str, Field(min_length=1)]
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest as written; rows keep their order.
+
+    Raises:
+        UserError: naming row and column of each violation, or the identifiers that occur twice
+    """
+    frame = tables.read(path, Utterance)
+    check_unique(frame, str(path))
+    return frame
+
+
+def write_manifest(frame: pd.DataFrame, path: Path) -> None:
+    """Check and write a manifest."""
+    check_unique(frame, str(path))
+    tables.write(frame, path, Utterance)
+
+
+def check_unique(frame: pd.DataFrame, name: str) -> None:
+    """Refuse a table in which one utterance stands twice."""
+    twice = frame.loc[frame["utterance"].duplicated(), "utterance"].unique()
+    if len(twice):
+        shown = ", ".join(twice[: tables.SHOWN])
+        raise UserError(f"{name}: {len(twice)} utterance(s) occur more than once: {shown}; give each row its own name")
+
+
+def audio_path(manifest: Path, path: str) -> Path:
+    """Return where the audio of a row of ``manifest`` lies."""
+    return manifest.parent / path  # an absolute ``path`` replaces the folder

@@ -1,0 +1,224 @@
+"""The typed form of params.yaml, the one place of every choice and hyperparameter.
+
+A stage asks for the groups it lists in dvc.yaml, by their dotted names, and gets those alone::
+
+    model, train = load("model", "train")
+
+so that no value can act on a stage that DVC does not know to rerun.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+
+from stages.contracts.errors import UserError
+from stages.contracts.manifest import Emotion
+
+PATH = Path("params.yaml")
+
+# YAML writers disagree on how 1e-5 is spelled, and PyYAML reads that spelling as text: take it as a number.
+Number = Annotated[float, Strict(False)]
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Group(BaseModel):
+    """Base of the groups: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Branch(Group):
+    corpora: list[str]
+    labels: Annotated[list[Emotion], Field(min_length=2)] | None
+    merge: dict[Emotion, Emotion]
+
+
+class Demo(Group):
+    speakers: Annotated[int, Field(ge=6)]
+    utterances: Count
+    seed: Seed
+
+
+class Data(Group):
+    audio: Branch
+    text: Branch
+    demo: Demo
+
+
+class Resample(Group):
+    max_rejected: Annotated[Number, Field(ge=0, le=1)]
+
+
+def _sum_to_one(value: list[float]) -> list[float]:
+    if abs(sum(value) - 1) > 1e-6:
+        raise ValueError("the shares of train, dev and test must add up to 1")
+    return value
+
+
+class Partition(Group):
+    strategy: Literal["speaker", "official", "random", "speaker_folds"]
+    fractions: Annotated[list[Positive], Field(min_length=3, max_length=3), AfterValidator(_sum_to_one)]
+    folds: Annotated[int, Field(ge=2)]
+    fold: Natural
+    seed: Seed
+
+
+class Split(Group):
+    audio: Partition
+    text: Partition
+
+
+class Model(Group):
+    backbone: Annotated[str, Field(min_length=1)]
+    trainable_layers: Natural | Literal["all"]
+    features: Literal["suffix", "layers", "both"]
+    layer_mix: Literal["concat", "weighted"]
+    pooling: Literal["mean", "attentive_statistics"]
+    head: Literal["linear", "norm_mlp"]
+    hidden: Count
+    head_layers: Count
+    dropout: Share
+
+
+class Encode(Group):
+    max_seconds: Positive
+
+
+class Optimisation(Group):
+    """What the training of both branches has in common."""
+
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: Annotated[Number, Field(ge=0)]
+    warmup: Share
+    schedule: Literal["constant", "linear", "cosine"]
+    max_grad_norm: Positive
+    patience: Count | None
+    seed: Seed
+
+
+class Scale(Group):
+    lower: Positive
+    upper: Positive
+
+
+class Train(Optimisation):
+    lr_scale: Scale
+    class_weights: Literal["none", "inverse", "balanced"]
+
+
+class Text(Optimisation):
+    encoder: Annotated[str, Field(min_length=1)]
+    pooling: Literal["mean", "first"]
+    dropout: Share
+    max_tokens: Count
+
+
+class Forest(Group):
+    trees: Count
+    max_depth: Count | None
+    min_leaf: Count
+    class_weight: Literal["none", "balanced"]
+    cross_fit: Annotated[int, Field(ge=2)]
+    seed: Seed
+
+
+class Anchors(Group):
+    low: Annotated[list[str], Field(min_length=1)]
+    high: Annotated[list[str], Field(min_length=1)]
+
+
+class ZeroShot(Group):
+    valence: Anchors
+    arousal: Anchors
+    dominance: Anchors
+
+
+class Evaluate(Group):
+    anchors: ZeroShot
+
+
+class Plot(Group):
+    dpi: Count
+
+
+class Runtime(Group):
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count
+    workers: Count
+
+
+class Parameters(Group):
+    data: Data
+    resample: Resample
+    split: Split
+    model: Model
+    encode: Encode
+    train: Train
+    text: Text
+    forest: Forest
+    evaluate: Evaluate
+    plot: Plot
+    runtime: Runtime
+
+
+def load(*groups: str, path: Path = PATH) -> Any:
+    """Return the named groups of the parameter file, one value for one name, else a tuple.
+
+    The whole file is checked, so that a typo stops the first stage and not the last.
+
+    Raises:
+        UserError: naming each unknown key, wrong type and value out of range by its full key
+    """
+    parameters = _parse(path)
+    values = []
+    for group in groups:
+        value = parameters
+        for name in group.split("."):
+            value = getattr(value, name)
+        values.append(value)
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _parse(path: Path) -> Parameters:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run this in the folder that holds dvc.yaml") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    try:
+        return Parameters.model_validate(content)
+    except ValidationError as error:
+        lines = [_violation(e) for e in error.errors()]
+        raise UserError(f"{path}: {len(lines)} invalid value(s)\n  " + "\n  ".join(dict.fromkeys(lines))) from None
+
+
+def _violation(error: Any) -> str:
+    key, location = "", Parameters
+    for part in error["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}"
+    key = key.removeprefix(".")
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key{_known(error['loc'], location)}"
+        case "missing":
+            return f"{key}: missing"
+        case _:
+            return f"{key}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _known(location: tuple[int | str, ...], group: Any) -> str:
+    """Return what an unknown key could have been."""
+    for name in location[:-1]:
+        group = group.model_fields[name].annotation if isinstance(name, str) and hasattr(group, "model_fields") else None
+    return f"; the keys here are {', '.join(group.model_fields)}" if hasattr(group, "model_fields") else ""

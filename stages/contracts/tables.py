@@ -1,0 +1,108 @@
+"""CSV tables whose every row is checked against a typed model, on reading and on writing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+
+from stages.contracts.errors import UserError
+
+SHOWN = 10  # violations named in one message; a table with thousands is not read to the end by anyone
+
+
+class Row(BaseModel):
+    """Base of the row models: no unknown columns."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+def _blank_to_nan(value: Any) -> Any:
+    return math.nan if value is None or value == "" else value
+
+
+# A number that may be unknown: an empty cell on disk, NaN in memory.
+Number = Annotated[float, BeforeValidator(_blank_to_nan)]
+
+
+def check(rows: Iterable[Mapping[str, Any]], row: type[Row], name: str, first: int = 0) -> pd.DataFrame:
+    """Validate ``rows`` and return them as a data frame with the columns of ``row``, in its order.
+
+    Args:
+        rows: mappings from column to value; a column that has a default may be absent
+        row: the model every row must satisfy
+        name: what the table is called in messages (a path)
+        first: number of the first row in messages (2 for a file, where line 1 is the header)
+
+    Raises:
+        UserError: naming row, column, value and rule of each violation
+    """
+    records = list(rows)
+    try:
+        valid = _list_of(row).validate_python(records)
+    except ValidationError as error:
+        lines = [_violation(e, first) for e in error.errors()[:SHOWN]]
+        more = error.error_count() - len(lines)
+        lines += [f"... and {more} more"] if more > 0 else []
+        raise UserError(f"{name}: {error.error_count()} invalid value(s)\n  " + "\n  ".join(lines)) from None
+    return pd.DataFrame([v.__dict__ for v in valid], columns=list(row.model_fields))
+
+
+def write(frame: pd.DataFrame, path: Path, row: type[Row]) -> None:
+    """Check ``frame`` against ``row`` and write it as UTF-8 CSV with Unix line ends."""
+    checked = check(frame.to_dict("records"), row, str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checked.to_csv(path, index=False, lineterminator="\n")
+
+
+def read(path: Path, row: type[Row]) -> pd.DataFrame:
+    """Read a CSV written by :func:`write` or by hand (BOM, CRLF and semicolons are accepted).
+
+    Raises:
+        UserError: if the file is absent, not a table, lacks a column, or a value breaks a rule
+    """
+    cells = read_cells(path)
+    required = [name for name, field in row.model_fields.items() if field.is_required()]
+    missing = [name for name in required if name not in cells.columns]
+    if missing:
+        raise UserError(
+            f"{path}: column(s) {', '.join(missing)} missing; found {', '.join(cells.columns)}; "
+            f"the columns are {', '.join(row.model_fields)}"
+        )
+    return check(cells.to_dict("records"), row, str(path), first=2)
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Return every cell of a CSV as text, empty where there is none: "NA" stays a word.
+
+    Raises:
+        UserError: if the file is absent, not UTF-8, or not a table
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            separator = ";" if header.count(";") > header.count(",") else ","
+            return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path}: not a CSV table: {str(error).strip()}") from None
+
+
+@cache
+def _list_of(row: type[Row]) -> TypeAdapter[list[Row]]:
+    return TypeAdapter(list[row])
+
+
+def _violation(error: Mapping[str, Any], first: int) -> str:
+    index, *column = error["loc"]
+    where = f"row {index + first}" + (f", column {column[0]}" if column else "")
+    return f"{where}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,1 @@
+"""One file per corpus: where it comes from, how its names and labels read."""

@@ -1,0 +1,1 @@
+"""The VAD regressor, its zero-shot baseline and the forest from VAD to emotion."""

@@ -1,0 +1,1 @@
+"""What both branches share: Trainer settings, optimiser groups, tracking."""
