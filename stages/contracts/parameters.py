@@ -204,21 +204,21 @@ def _parse(path: Path) -> Parameters:
 
 
 def _violation(error: Any) -> str:
-    key, location = "", Parameters
+    key = ""
     for part in error["loc"]:
         key += f"[{part}]" if isinstance(part, int) else f".{part}"
     key = key.removeprefix(".")
     match error["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key{_known(error['loc'], location)}"
+            return f"{key}: unknown key; the keys here are {', '.join(_keys(error['loc'][:-1]))}"
         case "missing":
             return f"{key}: missing"
         case _:
             return f"{key}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _known(location: tuple[int | str, ...], group: Any) -> str:
-    """Return what an unknown key could have been."""
-    for name in location[:-1]:
-        group = group.model_fields[name].annotation if isinstance(name, str) and hasattr(group, "model_fields") else None
-    return f"; the keys here are {', '.join(group.model_fields)}" if hasattr(group, "model_fields") else ""
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    group: Any = Parameters
+    for name in location:
+        group = group.model_fields[name].annotation
+    return list(group.model_fields)

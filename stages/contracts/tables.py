@@ -84,7 +84,7 @@ def read_cells(path: Path) -> pd.DataFrame:
         UserError: if the file is absent, not UTF-8, or not a table
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
             separator = ";" if header.count(";") > header.count(",") else ","

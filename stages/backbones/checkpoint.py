@@ -1,0 +1,96 @@
+"""Weight files in Hugging Face layout, read without trusting them and loaded without tolerance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from stages.contracts.errors import UserError
+
+SHOWN = 5
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weight files of a folder: safetensors where there are any, else ``pytorch_model.bin``.
+
+    Raises:
+        UserError: if there is none, or a shard that the index names is absent
+    """
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            for shard in shards:
+                if not (folder / shard).is_file():
+                    raise UserError(f"{folder / shard}: no such file, but {index.name} names it")
+            return [folder / shard for shard in shards]
+        if (folder / name).is_file():
+            return [folder / name]
+    raise UserError(f"{folder}: no weights: neither model.safetensors nor pytorch_model.bin")
+
+
+def sha256(files: list[Path]) -> str:
+    """Return the hash of the files' contents, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_state(folder: Path) -> dict[str, Tensor]:
+    """Return every tensor of a folder's weight files by name. Nothing but tensors is ever unpickled.
+
+    Raises:
+        UserError: if a file is cut short, is a Git LFS pointer, or holds anything but tensors
+    """
+    state: dict[str, Tensor] = {}
+    for file in weight_files(folder):
+        with file.open("rb") as content:
+            if content.read(8) == b"version ":
+                raise UserError(f"{file}: a Git LFS pointer, not the weights; run `git lfs pull` in its folder")
+        try:
+            if file.suffix == ".safetensors":
+                state.update(load_file(file))
+            else:
+                state.update(torch.load(file, map_location="cpu", weights_only=True))
+        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{file}: not a whole file of tensors: {reason}; fetch it again") from None
+    return state
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    """Load weights; every tensor must find its place and every place its tensor.
+
+    Raises:
+        UserError: naming the missing, unexpected and misshaped keys
+    """
+    expected = module.state_dict()
+    problems = {
+        "missing": [key for key in expected if key not in state],
+        "unexpected": [key for key in state if key not in expected],
+        "misshaped": [
+            f"{key} {list(state[key].shape)} instead of {list(expected[key].shape)}"
+            for key in expected
+            if key in state and state[key].shape != expected[key].shape
+        ],
+    }
+    lines = [f"{kind}: {_few(keys)}" for kind, keys in problems.items() if keys]
+    if lines:
+        raise UserError(f"{name}: the weights do not fit {type(module).__name__}\n  " + "\n  ".join(lines))
+    module.load_state_dict(state)
+
+
+def _few(keys: list[str]) -> str:
+    more = len(keys) - SHOWN
+    return ", ".join(keys[:SHOWN]) + (f" and {more} more" if more > 0 else "")
