@@ -58,7 +58,9 @@ class Whisper(Backbone):
     def __init__(self, origin: Origin, encoder: WhisperEncoder, features: WhisperFeatureExtractor) -> None:
         self.config = encoder.config
         self.features = features
-        embedding = nn.ModuleDict({"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions})
+        embedding = nn.ModuleDict(
+            {"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions}
+        )
         whole = WhisperSuffix(self.config, encoder.layers, encoder.layer_norm)
         super().__init__(origin, embedding, whole, self.config.d_model)
 

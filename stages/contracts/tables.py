@@ -50,7 +50,8 @@ def check(rows: Iterable[Mapping[str, Any]], row: type[Row], name: str, first: i
         more = error.error_count() - len(lines)
         lines += [f"... and {more} more"] if more > 0 else []
         raise UserError(f"{name}: {error.error_count()} invalid value(s)\n  " + "\n  ".join(lines)) from None
-    return pd.DataFrame([v.__dict__ for v in valid], columns=list(row.model_fields))
+    numbers = {name: float for name, field in row.model_fields.items() if field.annotation is float}
+    return pd.DataFrame([v.__dict__ for v in valid], columns=list(row.model_fields)).astype(numbers)
 
 
 def write(frame: pd.DataFrame, path: Path, row: type[Row]) -> None:

@@ -1,0 +1,56 @@
+"""What the head is given of the layer statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+
+class Concat(nn.Module):
+    """Mean and standard deviation of every layer side by side, standardised on the training utterances."""
+
+    def __init__(self, layers: int, dim: int) -> None:
+        super().__init__()
+        self.out = 2 * layers * dim
+        self.register_buffer("centre", torch.zeros(self.out))
+        self.register_buffer("scale", torch.ones(self.out))
+
+    def fit(self, statistics: Iterable[np.ndarray]) -> None:
+        """Take centre and scale from utterances' statistics, each [2, layers, dim], in one pass."""
+        scaler = StandardScaler()
+        for one in statistics:
+            scaler.partial_fit(one.reshape(1, -1).astype(np.float64))
+        self.centre.copy_(torch.from_numpy(scaler.mean_))
+        self.scale.copy_(torch.from_numpy(scaler.scale_))
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Map [batch, 2, layers, dim] to [batch, 2 layers dim]."""
+        return (statistics.flatten(1) - self.centre) / self.scale
+
+
+class Weighted(nn.Module):
+    """The mean over frames of a weighted sum of the layers, with softmax weights.
+
+    The mean of the sum is the sum of the means: no frame is needed.
+
+    Yang et al., "SUPERB: Speech processing Universal PERformance Benchmark", Interspeech 2021.
+    """
+
+    def __init__(self, layers: int, dim: int) -> None:
+        super().__init__()
+        self.out = dim
+        self.weights = nn.Parameter(torch.zeros(layers))
+
+    def fit(self, statistics: Iterable[np.ndarray]) -> None:
+        """Nothing is fitted beforehand."""
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Map [batch, 2, layers, dim] to [batch, dim]."""
+        return torch.einsum("l,bld->bd", self.weights.softmax(0), statistics[:, 0])
+
+
+MIXES = {"concat": Concat, "weighted": Weighted}

@@ -1,0 +1,75 @@
+"""The trainable model: the last blocks of a backbone, pooling, the layer mix and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.audio.heads import head
+from stages.audio.layers import MIXES
+from stages.audio.pooling import POOLING
+from stages.backbones.backbone import Suffix
+from stages.contracts.parameters import Model, Scale
+from stages.training.optimiser import Tier
+
+
+class AudioModel(nn.Module):
+    """Emotion scores from what the frozen part of a backbone said of an utterance."""
+
+    def __init__(self, settings: Model, suffix: Suffix | None, layers: int, dim: int, outputs: int) -> None:
+        """Build the model.
+
+        Args:
+            settings: the ``model`` group
+            suffix: the trainable blocks; None when ``features`` is ``layers``
+            layers: number of layers in the statistics
+            dim: width of a frame
+            outputs: number of classes
+        """
+        super().__init__()
+        self.suffix = suffix
+        self.pooling = POOLING[settings.pooling](dim) if suffix is not None else None
+        self.mix = MIXES[settings.layer_mix](layers, dim) if settings.features != "suffix" else None
+        inputs = sum(part.out for part in (self.pooling, self.mix) if part is not None)
+        self.head = head(settings, inputs, outputs)
+
+    def fit_layers(self, statistics: Iterable[np.ndarray]) -> None:
+        """Fit what is fitted before training: on training utterances alone."""
+        if self.mix is not None:
+            self.mix.fit(statistics)
+
+    def forward(
+        self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None
+    ) -> Tensor:
+        """Return class scores.
+
+        Args:
+            frames: input of the trainable blocks, [batch, frames, dim]; with ``valid``
+            valid: True where a frame is real, [batch, frames]
+            statistics: mean and standard deviation of every layer, [batch, 2, layers, dim]
+
+        Returns:
+            [batch, classes]
+        """
+        parts: list[Tensor] = []
+        if self.suffix is not None:
+            parts.append(self.pooling(self.suffix(frames, valid), valid))
+        if self.mix is not None:
+            parts.append(self.mix(statistics))
+        return self.head(torch.cat(parts, 1))
+
+    def tiers(self, scale: Scale) -> list[Tier]:
+        """Return what learns how fast: lower blocks, upper blocks with the final norm, all the rest."""
+        new = [part for part in (self.pooling, self.mix, self.head) if part is not None]
+        if self.suffix is None:
+            return [Tier(new, 1.0)]
+        blocks = list(self.suffix.blocks)
+        half = len(blocks) // 2
+        return [
+            Tier(blocks[:half], scale.lower),
+            Tier([*blocks[half:], self.suffix.norm], scale.upper),
+            Tier(new, 1.0),
+        ]

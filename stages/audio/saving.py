@@ -1,0 +1,74 @@
+"""A trained audio model on disk: weights without pickle, and all that is needed to predict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file, save_file
+
+from stages.audio.model import AudioModel
+from stages.backbones.backbone import Suffix
+from stages.backbones.catalogue import load as load_backbone
+from stages.backbones.checkpoint import load_strictly
+from stages.contracts.errors import UserError
+from stages.contracts.parameters import Model
+
+FOLDER = Path("models/audio")
+
+
+class Trained(NamedTuple):
+    """A loaded model and what it was trained to tell apart."""
+
+    model: AudioModel
+    settings: Model
+    labels: list[str]
+    encoding: dict[str, Any]  # of the store it was trained on
+
+
+def build(settings: Model, encoding: dict[str, Any], labels: Sequence[str]) -> AudioModel:
+    """Build a model on the pretrained blocks that an encoded store leaves to training.
+
+    Raises:
+        UserError: if the backbone's weights are no longer those that made the store
+    """
+    suffix: Suffix | None = None
+    if settings.features != "layers":
+        backbone = load_backbone(settings.backbone)
+        recorded = encoding["backbone"]
+        if recorded["sha256"] != backbone.origin.sha256:
+            raise UserError(
+                f"{settings.backbone}: the weights changed since they encoded the corpus "
+                f"(sha256 {recorded['sha256']} then, {backbone.origin.sha256} now); run `dvc repro -f encode`"
+            )
+        suffix = backbone.suffix(encoding["trainable_layers"])
+    return AudioModel(settings, suffix, encoding["blocks"] + 1, encoding["dim"], len(labels))
+
+
+def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None:
+    """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    config = {
+        "labels": trained.labels,
+        "model": trained.settings.model_dump(),
+        "encoding": trained.encoding,
+        **extra,
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def load(folder: Path = FOLDER) -> Trained:
+    """Load a model for prediction.
+
+    Raises:
+        UserError: if weights are missing, or are not those of the configuration
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings, labels, encoding = Model.model_validate(config["model"]), config["labels"], config["encoding"]
+    model = build(settings, encoding, labels)
+    load_strictly(model, load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
+    return Trained(model.eval(), settings, labels, encoding)

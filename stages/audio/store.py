@@ -1,0 +1,143 @@
+"""The encoded store: what the frozen part of a backbone says of every utterance, computed once.
+
+A folder with
+
+- ``frames.npy``: float16, [frames of all utterances, dim], the input of the first trainable block;
+- ``layers.npy``: float16, [utterances, 2, blocks + 1, dim], mean and standard deviation over the frames
+  of every layer of the pretrained network;
+- ``index.csv``: where the frames of an utterance stand;
+- ``encoding.json``: which weights made it, and how it was cut.
+
+It is written one utterance at a time and read through memory maps: memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+from numpy.lib import format as npy
+from pydantic import Field
+
+from stages.contracts import tables
+from stages.contracts.errors import UserError
+from stages.contracts.manifest import Identifier
+from stages.contracts.tables import Row
+
+FOLDER = Path("data/encoded")
+KIND = np.dtype(np.float16)
+
+
+class Entry(Row):
+    """Where the frames of an utterance stand in ``frames.npy``."""
+
+    utterance: Identifier
+    offset: Annotated[int, Field(ge=0)]
+    frames: Annotated[int, Field(ge=1)]
+
+
+class _Stream:
+    """An ``.npy`` file of rows whose number is known only at the end."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.shape = shape  # of one row
+        self.rows = 0
+        self.file: BinaryIO = path.open("wb")
+        self._header()
+
+    def _header(self) -> None:
+        # NumPy pads the header so that the first dimension may grow in place.
+        header = {"descr": npy.dtype_to_descr(KIND), "fortran_order": False, "shape": (self.rows, *self.shape)}
+        npy.write_array_header_1_0(self.file, header)
+
+    def append(self, rows: np.ndarray, name: str) -> None:
+        halves = rows.astype(KIND)
+        if not np.isfinite(halves).all():
+            raise UserError(
+                f"{name}: the encoder's output does not fit float16 (largest magnitude {np.abs(rows).max():.3g})"
+            )
+        self.file.write(halves.tobytes())
+        self.rows += len(rows)
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self._header()
+        self.file.close()
+
+
+def write(
+    folder: Path,
+    encodings: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    dim: int,
+    layers: int,
+    encoding: dict[str, Any],
+) -> None:
+    """Write a store, holding one utterance in memory at a time.
+
+    Args:
+        folder: made when absent
+        encodings: utterance, its frames [frames, dim] and its statistics [2, layers, dim]
+        dim: width of a frame
+        layers: number of layers the statistics cover
+        encoding: provenance, for ``encoding.json``
+
+    Raises:
+        UserError: naming the utterance whose values do not fit float16
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, statistics = _Stream(folder / "frames.npy", (dim,)), _Stream(folder / "layers.npy", (2, layers, dim))
+    entries: list[dict[str, Any]] = []
+    for utterance, clip, statistic in encodings:
+        entries.append({"utterance": utterance, "offset": frames.rows, "frames": len(clip)})
+        frames.append(clip, utterance)
+        statistics.append(statistic[None], utterance)
+    frames.close()
+    statistics.close()
+    tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / "index.csv", Entry)
+    (folder / "encoding.json").write_text(json.dumps(encoding, indent=2) + "\n", encoding="utf-8")
+
+
+class Store:
+    """A store opened for reading."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self.folder = folder
+        self.encoding: dict[str, Any] = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
+        self.index = tables.read(folder / "index.csv", Entry).set_index("utterance")
+        self._frames = np.load(folder / "frames.npy", mmap_mode="r")
+        self._layers = np.load(folder / "layers.npy", mmap_mode="r")
+        self._rows = {utterance: row for row, utterance in enumerate(self.index.index)}
+
+    @property
+    def dim(self) -> int:
+        """Width of a frame."""
+        return self._frames.shape[1]
+
+    @property
+    def layers(self) -> int:
+        """Number of layers the statistics cover: the backbone's blocks, and their input."""
+        return self._layers.shape[2]
+
+    def frames(self, utterance: str) -> np.ndarray:
+        """Return the frames of an utterance, float32 [frames, dim]."""
+        entry = self.index.iloc[self._row(utterance)]
+        return self._frames[entry["offset"] : entry["offset"] + entry["frames"]].astype(np.float32)
+
+    def length(self, utterance: str) -> int:
+        """Return how many frames an utterance has."""
+        return int(self.index["frames"].iloc[self._row(utterance)])
+
+    def statistics(self, utterance: str) -> np.ndarray:
+        """Return mean and standard deviation of every layer, float32 [2, layers, dim]."""
+        return self._layers[self._row(utterance)].astype(np.float32)
+
+    def _row(self, utterance: str) -> int:
+        row = self._rows.get(utterance)
+        if row is None:
+            raise UserError(f"{self.folder}: no encoding of {utterance}; run `dvc repro encode`")
+        return row

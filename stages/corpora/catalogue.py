@@ -1,0 +1,124 @@
+"""The corpora by name: ``demo``, ``KEY:FOLDER``, or a manifest of the user's own, ``my.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from stages.contracts.errors import UserError
+from stages.contracts.parameters import Demo
+from stages.corpora import demo, emobank, emodb, meld, own_manifest, ravdess
+from stages.corpora.corpus import Corpus
+
+Rows = list[dict[str, Any]]
+
+CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in (emobank, emodb, meld, ravdess)}
+AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
+
+
+def read_branches(audio: Sequence[str], text: Sequence[str], settings: Demo, made: Path) -> tuple[Rows, Rows]:
+    """Read the corpora of both branches, each corpus once.
+
+    Args:
+        audio: names of the corpora that are heard
+        text: names of the corpora that are read
+        settings: of the demo corpus
+        made: folder for the audio of the demo corpus, where the audio branch asks for it
+
+    Returns:
+        the rows with audio of the audio corpora, and the rows with words of the text corpora
+
+    Raises:
+        UserError: if a name means nothing, a folder is not there or not as published, a corpus is listed
+            twice in a branch, or has nothing that its branch could use
+    """
+    for parameter, names in ((AUDIO, audio), (TEXT, text)):
+        _refuse_twice(parameter, names)
+    corpora: dict[str, Rows] = {}
+    with TemporaryDirectory() as scratch:
+        folder = made if "demo" in audio else Path(scratch)  # the text branch alone needs no audio
+        for parameter, names in ((AUDIO, audio), (TEXT, text)):
+            for name in names:
+                if name not in corpora:
+                    corpora[name] = read_corpus(name, parameter, settings, folder)
+    heard = [row for name in audio for row in _having("path", "audio", corpora[name], f"{AUDIO}: {name}")]
+    read = [row for name in text for row in _having("transcript", "a transcript", corpora[name], f"{TEXT}: {name}")]
+    return heard, read
+
+
+def read_corpus(name: str, parameter: str, settings: Demo, made: Path) -> Rows:
+    """Read one corpus.
+
+    Args:
+        name: ``demo``, ``KEY:FOLDER`` or a CSV file
+        parameter: key of the parameter that lists the name, for messages
+        settings: of the demo corpus
+        made: folder for the audio of the demo corpus
+
+    Raises:
+        UserError: if the name means nothing, or the folder is not there, empty or not as published
+    """
+    key, _, folder = name.partition(":")
+    if name == "demo":
+        return demo.make(made, settings)
+    if key in CORPORA:
+        where, layout = folder, CORPORA[key].layout
+        rows = CORPORA[key].read(_folder(CORPORA[key], folder, parameter))
+    elif _is_manifest(name):
+        where, layout = name, "one row per utterance"
+        rows = own_manifest.read(_existing(name, parameter))
+    else:
+        raise UserError(
+            f"{parameter}: {name}: unknown corpus; known are demo (made on the spot), {', '.join(CORPORA)} "
+            "(as KEY:FOLDER), and a manifest of your own, a file whose name ends in .csv"
+        )
+    if not rows:
+        raise UserError(f"{parameter}: no utterance found under {where}; expected: {layout}")
+    return rows
+
+
+def _folder(corpus: Corpus, name: str, parameter: str) -> Path:
+    if not name:
+        raise UserError(
+            f"{parameter}: {corpus.key}: say where it lies: {parameter}=[{corpus.key}:/path/to/{corpus.key}]. "
+            f"{corpus.title}, licence {corpus.licence}, is to be had from {corpus.source}; the folder holds "
+            f"{corpus.layout}"
+        )
+    path = _existing(name, parameter)
+    if not path.is_dir():
+        raise UserError(f"{parameter}: {name}: not a folder; name the folder that holds {corpus.layout}")
+    return path
+
+
+def _is_manifest(name: str) -> bool:
+    return name.lower().endswith(".csv")
+
+
+def _refuse_twice(parameter: str, names: Sequence[str]) -> None:
+    identities = [str(Path(n).expanduser().resolve()) if _is_manifest(n) else n.partition(":")[0] for n in names]
+    for position, identity in enumerate(identities):
+        if identity in identities[:position]:
+            raise UserError(f"{parameter}: {names[position]}: this corpus is listed twice")
+
+
+def _existing(name: str, parameter: str) -> Path:
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    # DVC runs a queued experiment in a copy of the repository that holds the tracked files alone.
+    if not path.is_absolute() and "/.dvc/tmp/exps/" in Path.cwd().as_posix():
+        raise UserError(
+            f"{parameter}: {name}: not found in the temporary copy of the repository that this experiment runs in; "
+            "give an absolute path"
+        )
+    raise UserError(f"{parameter}: {name}: no such file or folder (looked for {path.absolute()})")
+
+
+def _having(column: str, words: str, rows: Rows, name: str) -> Rows:
+    usable = [row for row in rows if row.get(column)]
+    if not usable:
+        other = TEXT if column == "path" else AUDIO
+        raise UserError(f"{name}: no utterance of this corpus has {words}; it can only stand in {other}")
+    return usable

@@ -1,0 +1,53 @@
+"""Fetch: the corpora of both branches, as one manifest each.
+
+Files are read where they lie and never copied; only the demo corpus is made here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stages.contracts import tables
+from stages.contracts.errors import run
+from stages.contracts.manifest import Utterance, write_manifest
+from stages.contracts.parameters import load
+from stages.corpora.catalogue import Rows, read_branches
+from stages.recordings.reading import describe
+
+AUDIO = Path("data/raw/audio/manifest.csv")
+TEXT = Path("data/raw/text.csv")
+
+
+def main() -> None:
+    """Write the manifest of what is heard and the table of what is read."""
+    audio, text, settings = load("data.audio.corpora", "data.text.corpora", "data.demo")
+    heard, read = read_branches(audio, text, settings, AUDIO.parent / "demo")
+    _write(with_content(heard), AUDIO)
+    # No trace of the audio: the text branch reruns for a change of words or ratings and for nothing else.
+    _write([row | {"path": "", "sha256": "", "seconds": None} for row in read], TEXT)
+    print(f"audio: {len(heard)} utterances of {', '.join(audio) or 'nothing'}; ", end="")
+    print(f"text: {len(read)} of {', '.join(text) or 'nothing'}")
+
+
+def with_content(rows: Rows) -> Rows:
+    """Add fingerprint and duration to the rows; paths become relative to the manifest, absolute ones stay."""
+    # The fingerprint is what lets a forced fetch (dvc repro -f fetch) notice that a file outside the repository has
+    # changed: the manifest differs then, and with it everything that is made from it.
+    described = describe([Path(row["path"]) for row in rows])
+    return [
+        row | {"path": _from_manifest(Path(row["path"])), "sha256": sha256, "seconds": seconds}
+        for row, (sha256, seconds) in zip(rows, described, strict=True)
+    ]
+
+
+def _from_manifest(path: Path) -> str:
+    return str(path) if path.is_absolute() else Path(os.path.relpath(path, AUDIO.parent)).as_posix()
+
+
+def _write(rows: Rows, path: Path) -> None:
+    write_manifest(tables.check(rows, Utterance, str(path)), path)
+
+
+if __name__ == "__main__":
+    run(main)

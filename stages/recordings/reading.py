@@ -1,0 +1,120 @@
+"""Audio files as they come: fingerprint and duration, and decoding that notices what is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+BLOCK = 1 << 16  # frames decoded at a time: memory stays flat however long the recording
+
+# libsndfile shortens the frame count of a cut WAV, AIFF or AU file to what is there, and says so in its log alone.
+CUT = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+# A program that writes WAV to a pipe cannot know the length, and claims about the largest that fits 31 or 32 bits.
+PIPED = 2_000_000_000  # bytes
+UNKNOWN = 2**63 - 1  # libsndfile's frame count where the header gives none
+RATES = (2_000, 768_000)  # Hz; a header that claims less or more is broken, and 1 Hz would fill the disk
+
+
+class Rejected(Exception):  # noqa: N818 - a finding about a file, not an error of the program
+    """The audio of an utterance cannot be used; the message is one phrase that says why."""
+
+
+def describe(paths: Sequence[Path]) -> list[tuple[str, float]]:
+    """Return sha256 and duration in seconds of each file; ``("", nan)`` where there is no such file."""
+    with ThreadPoolExecutor() as pool:  # hashing and reading release the interpreter's lock
+        return list(tqdm(pool.map(_describe, paths), total=len(paths), desc="fingerprints", unit="file", disable=None))
+
+
+def _describe(path: Path) -> tuple[str, float]:
+    try:
+        return fingerprint(path), duration(path)
+    except OSError:
+        return "", math.nan
+
+
+def fingerprint(path: Path) -> str:
+    """Return the sha256 of the content of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def duration(path: Path) -> float:
+    """Return the seconds that the header of an audio file promises; NaN if it cannot be read."""
+    try:
+        info = soundfile.info(path)
+    except (soundfile.SoundFileError, TypeError):
+        return math.nan
+    return math.nan if info.frames == UNKNOWN else info.frames / info.samplerate
+
+
+def open_audio(path: Path) -> soundfile.SoundFile:
+    """Open a recording.
+
+    Raises:
+        Rejected: if the file is missing, is not audio, was cut short, or promises no samples
+    """
+    if not path.is_file():
+        raise Rejected("missing file")
+    if path.stat().st_size == 0:
+        raise Rejected("empty file of 0 bytes")
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        raise Rejected(f"not readable as audio: {_words(error)}") from None
+    try:
+        _check_header(file)
+    except Rejected:
+        file.close()
+        raise
+    return file
+
+
+def _check_header(file: soundfile.SoundFile) -> None:
+    cut = CUT.search(file.extra_info)
+    if cut and int(cut[1]) < PIPED:
+        raise Rejected(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
+    if file.frames == UNKNOWN:
+        raise Rejected("no length in the header, as a program leaves it that was killed or wrote to a pipe")
+    if file.frames == 0:
+        raise Rejected("no samples")
+    if not RATES[0] <= file.samplerate <= RATES[1]:
+        raise Rejected(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
+
+
+def mono_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """Decode a recording block by block, as float32 with full scale ±1, the channels averaged.
+
+    A cut passes unnoticed where libsndfile keeps no trace of it: in Ogg, NIST, W64 and RF64 files, and in an MP3
+    without a Xing header.
+
+    Raises:
+        Rejected: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
+    """
+    frames = 0
+    while True:
+        try:
+            block = file.read(BLOCK, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise Rejected(f"damaged or truncated after {frames} of {file.frames} frames: {_words(error)}") from None
+        if not len(block):
+            break
+        bad = np.count_nonzero(~np.isfinite(block))
+        if bad:
+            raise Rejected(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
+        frames += len(block)
+        yield block.mean(axis=1)
+    if frames < file.frames:
+        raise Rejected(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
+
+
+def _words(error: Exception) -> str:
+    """Return libsndfile's own words without the path, which stands beside the reason already."""
+    return getattr(error, "error_string", str(error)).removeprefix("Error : ").strip().rstrip(".")

@@ -1,0 +1,93 @@
+"""Bringing recordings to the one form that every encoder hears: 16 kHz, mono, 16 bit, lossless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from tqdm import tqdm
+
+from stages.contracts.errors import UserError
+from stages.recordings.reading import Rejected, duration, fingerprint, mono_blocks, open_audio
+
+RATE = 16_000  # Hz
+MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
+
+
+class Converted(NamedTuple):
+    """What a recording became."""
+
+    samples: int
+    sha256: str  # of the FLAC file: the same for the same samples
+
+
+def convert_all(jobs: Sequence[tuple[Path, Path]], workers: int) -> list[Converted | Rejected]:
+    """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
+    with ProcessPoolExecutor(workers) as pool:
+        results = pool.map(_attempt, jobs, chunksize=8)
+        return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
+
+
+def _attempt(job: tuple[Path, Path]) -> Converted | Rejected:
+    try:
+        return convert(*job)
+    except Rejected as reason:
+        return reason
+
+
+def convert(source: Path, target: Path) -> Converted:
+    """Write a recording as 16 kHz mono FLAC of 16 bits; one that is so already keeps its samples, bit for bit.
+
+    Resampling is soxr's "HQ"; values beyond full scale are clipped. Memory does not grow with the length. The target
+    appears whole or not at all.
+
+    Raises:
+        Rejected: if the source cannot be used
+        UserError: if the target cannot be written
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        with open_audio(source) as file:
+            samples = _write(_resample(mono_blocks(file), file.samplerate), part)
+        converted = Converted(samples, fingerprint(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return converted
+
+
+def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    if rate == RATE:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, RATE, num_channels=1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)  # what the filter still holds
+
+
+def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
+    samples, silent = 0, True
+    try:
+        with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16", format="FLAC") as file:
+            for block in blocks:
+                # Rounded and clipped here: float32 holds 16 bits exactly, so what needs no resampling stays as it is.
+                quantised = np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
+                samples += len(quantised)
+                silent = silent and not quantised.any()
+                file.write(quantised)
+    except soundfile.SoundFileError as error:
+        raise UserError(f"{path}: cannot be written ({error}); is the disk full?") from None
+    if samples < MIN_SAMPLES:
+        raise Rejected(f"too short: {samples} samples at {RATE} Hz, fewer than {MIN_SAMPLES}")
+    if silent:
+        raise Rejected(f"digital silence: all {samples} samples are zero at 16 bit")
+    if duration(path) != samples / RATE:  # a disk that fills up as the file is closed is no error to libsndfile
+        raise UserError(f"{path}: not written whole; is the disk full?")
+    return samples

@@ -1,0 +1,62 @@
+"""Resample: every recording as 16 kHz mono FLAC, and a list of those that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from stages.contracts import tables
+from stages.contracts.errors import UserError, run
+from stages.contracts.manifest import Rejection, audio_path, read_manifest, write_manifest
+from stages.contracts.parameters import load
+from stages.recordings.resampling import RATE, Converted, convert_all
+
+RAW = Path("data/raw/audio/manifest.csv")
+AUDIO = Path("data/audio/manifest.csv")
+REJECTED = Path("data/audio/rejected.csv")
+
+
+def main() -> None:
+    """Convert the recordings of the manifest; write the manifest of the good and the table of the bad."""
+    resample, runtime = load("resample", "runtime")
+    manifest = read_manifest(RAW)
+    names = [f"{utterance}.flac" for utterance in manifest["utterance"]]
+    sources = [audio_path(RAW, path) for path in manifest["path"]]
+    outcomes = convert_all(list(zip(sources, [AUDIO.parent / name for name in names], strict=True)), runtime.workers)
+
+    good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Converted)]
+    kept = manifest.iloc[good].assign(
+        path=[names[i] for i in good],
+        sha256=[outcomes[i].sha256 for i in good],
+        seconds=[outcomes[i].samples / RATE for i in good],
+    )
+    rejected = manifest[["utterance", "path"]].assign(reason=[str(outcome) for outcome in outcomes]).drop(index=good)
+    if len(kept) + len(rejected) != len(manifest):
+        raise AssertionError(f"{len(manifest)} rows in, {len(kept)} kept, {len(rejected)} rejected")
+
+    tables.write(rejected, REJECTED, Rejection)
+    refuse_many(rejected, len(manifest), resample.max_rejected)
+    write_manifest(kept, AUDIO)
+    print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {RATE} Hz; {len(rejected)} rejected")
+
+
+def refuse_many(rejected: pd.DataFrame, total: int, allowed: float) -> None:
+    """Stop when so many recordings are bad that something else must be wrong.
+
+    Raises:
+        UserError: if more than the share ``allowed`` of ``total`` recordings is rejected
+    """
+    if len(rejected) <= allowed * total:
+        return
+    first = rejected.head(tables.SHOWN)
+    lines = [f"{row.utterance} ({row.path}): {row.reason}" for row in first.itertuples()]
+    lines += [f"... all of them in {REJECTED}"] if len(rejected) > len(first) else []
+    raise UserError(
+        f"{len(rejected)} of {total} recordings cannot be used, more than resample.max_rejected={allowed} allows; "
+        "mend the files or the manifest, or raise that share to go on without them\n  " + "\n  ".join(lines)
+    )
+
+
+if __name__ == "__main__":
+    run(main)

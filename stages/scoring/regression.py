@@ -1,0 +1,64 @@
+"""Scores of a regression."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+from stages.contracts.manifest import DIMENSIONS
+
+
+def concordance(truth: np.ndarray, prediction: np.ndarray) -> float:
+    r"""Return the concordance correlation coefficient, 2 cov / (var_t + var_p + (mean_t − mean_p)²).
+
+    Two equal constants agree perfectly, 1; other constants not at all, 0.
+
+    Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 1989.
+
+    >>> concordance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    0.5714285714285714
+    """
+    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
+    spread = truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2
+    return float(2 * covariance / spread) if spread > 0 else 1.0
+
+
+def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
+    r"""Return Pearson's correlation; 0 where either side is constant and it is not defined.
+
+    >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    1.0
+    """
+    spread = truth.std() * prediction.std()
+    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
+    return float(np.clip(covariance / spread, -1, 1)) if spread > 0 else 0.0
+
+
+SCORES = {
+    "mse": lambda truth, prediction: float(mean_squared_error(truth, prediction)),
+    "rmse": lambda truth, prediction: float(np.sqrt(mean_squared_error(truth, prediction))),
+    "mae": lambda truth, prediction: float(mean_absolute_error(truth, prediction)),
+    "ccc": concordance,
+    "pcc": pearson,
+}
+
+
+def regression(
+    truth: np.ndarray, prediction: np.ndarray, names: tuple[str, ...] = DIMENSIONS
+) -> dict[str, dict[str, float]]:
+    """Return every score for every dimension and their mean.
+
+    Args:
+        truth: [utterances, dimensions]
+        prediction: likewise
+        names: of the dimensions
+
+    Returns:
+        ``{"mse": {"valence": ..., ..., "mean": ...}, "rmse": ..., "mae": ..., "ccc": ..., "pcc": ...}``
+    """
+    truth, prediction = truth.astype(np.float64), prediction.astype(np.float64)
+    result: dict[str, dict[str, float]] = {}
+    for score, function in SCORES.items():
+        values = {name: function(truth[:, i], prediction[:, i]) for i, name in enumerate(names)}
+        result[score] = values | {"mean": float(np.mean(list(values.values())))}
+    return result
