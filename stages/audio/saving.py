@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from stages.audio.model import AudioModel
 from stages.backbones.backbone import Suffix
 from stages.backbones.catalogue import load as load_backbone
-from stages.backbones.checkpoint import load_strictly
+from stages.contracts.checkpoint import load_strictly
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Model
 

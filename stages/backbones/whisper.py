@@ -20,9 +20,9 @@ from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from stages.backbones.backbone import Backbone, Origin, Suffix
-from stages.backbones.checkpoint import load_strictly, read_state
+from stages.backbones.backbone import Backbone, Suffix
 from stages.backbones.ctranslate2 import read_variables
+from stages.contracts.checkpoint import Origin, load_strictly, read_state
 
 STRIDE = 320  # samples a frame stands for
 HOP = 160  # samples between columns of the spectrogram

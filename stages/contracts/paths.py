@@ -25,10 +25,10 @@ def local_folder(path: str, key: str) -> Path:
 
 
 def workspace_hint(path: Path) -> str:
-    """Return why a relative path cannot be found from where an experiment runs, if that is the case.
+    """Return where a path that cannot be found was looked for, and why that may be another place than meant.
 
-    ``dvc exp run --queue`` and ``--temp`` work in a copy of the repository below ``.dvc/tmp/exps``.
+    ``dvc exp run --queue`` and ``--temp`` work in a copy of the tracked files below ``.dvc/tmp/exps``.
     """
-    if path.is_absolute() or "/.dvc/tmp/exps/" not in Path.cwd().as_posix() + "/":
-        return ""
-    return ": a queued or temporary experiment runs in another folder; give an absolute path"
+    if not path.is_absolute() and "/.dvc/tmp/exps/" in f"{Path.cwd().as_posix()}/":
+        return " in the temporary copy of the repository that this experiment runs in; give an absolute path"
+    return f" (looked for {path.absolute()})"

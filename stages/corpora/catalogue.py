@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Demo
+from stages.contracts.paths import workspace_hint
 from stages.corpora import demo, emobank, emodb, meld, own_manifest, ravdess
 from stages.corpora.corpus import Corpus
 
@@ -107,13 +108,7 @@ def _existing(name: str, parameter: str) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    # DVC runs a queued experiment in a copy of the repository that holds the tracked files alone.
-    if not path.is_absolute() and "/.dvc/tmp/exps/" in Path.cwd().as_posix():
-        raise UserError(
-            f"{parameter}: {name}: not found in the temporary copy of the repository that this experiment runs in; "
-            "give an absolute path"
-        )
-    raise UserError(f"{parameter}: {name}: no such file or folder (looked for {path.absolute()})")
+    raise UserError(f"{parameter}: {name}: no such file or folder{workspace_hint(path)}")
 
 
 def _having(column: str, words: str, rows: Rows, name: str) -> Rows:

@@ -83,7 +83,8 @@ def _following(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
     by_utterance = audio.set_index("utterance")["split"]
     one_set = audio[audio["speaker"] != ""].groupby("speaker")["split"].agg(lambda sets: "|".join(sorted(set(sets))))
     by_speaker = one_set[one_set.isin(SETS)]
-    return rows["utterance"].map(by_utterance).fillna(rows["speaker"].map(by_speaker)).fillna("")
+    found = rows["utterance"].map(by_utterance.to_dict()).astype(object)
+    return found.fillna(rows["speaker"].map(by_speaker.to_dict())).fillna("")
 
 
 def _own(rows: pd.DataFrame, audio: pd.DataFrame, settings: Partition) -> pd.Series:

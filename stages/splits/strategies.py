@@ -38,7 +38,7 @@ def _speakers(rows: pd.DataFrame, key: str) -> pd.Series:
     unknown = rows.loc[rows["speaker"] == "", "corpus"].unique()
     if len(unknown):
         raise UserError(
-            f"{key}.strategy: the speakers of {', '.join(unknown)} are not known; choose random or official"
+            f"{key}.strategy: the speakers of {', '.join(unknown)} are unknown; choose random or official"
         )
     return rows["speaker"]
 
@@ -95,8 +95,10 @@ def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, seed: int) -> pd.
     splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=share, random_state=seed)
     for _, chosen in splitter.split(rows, groups=groups):
         counts = np.bincount(codes[chosen], minlength=len(labels))
-        # Relative to the class's size, so that a rare class counts as much as a common one.
-        imbalance = float((np.abs(counts - wanted) / totals).sum())
+        # Relative to the class's size, so that a rare class counts as much as a common one; one that is
+        # wholly on one side cannot be learnt or cannot be scored, which is worse than any unevenness.
+        one_sided = (counts == 0) | (counts == totals)
+        imbalance = float((np.abs(counts - wanted) / totals + one_sided).sum())
         if best is None or imbalance < best[0]:
             best = (imbalance, chosen)
     return rows.index[best[1]]

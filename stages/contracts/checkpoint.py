@@ -6,6 +6,8 @@ import hashlib
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -16,6 +18,21 @@ from torch import Tensor, nn
 from stages.contracts.errors import UserError
 
 SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from; goes into the encoded store and into every model's provenance."""
+
+    name: str  # as in params.yaml
+    family: str
+    revision: str  # hub commit or package version; empty for a local folder
+    sha256: str  # of the weight file(s)
+    licence: str
+
+    def provenance(self) -> dict[str, str]:
+        """Return the origin as plain values."""
+        return asdict(self)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -45,6 +62,29 @@ def sha256(files: list[Path]) -> str:
             while chunk := content.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def packaged(package: str, file: str, expected: str) -> Path | None:
+    """Return a weight file that an installed package brings along; None when it is not installed.
+
+    The package is data to us: it is found through its metadata and never imported.
+
+    Args:
+        package: as the package index calls it
+        file: relative to the folder the package is installed in
+        expected: sha256 of the file
+
+    Raises:
+        UserError: if the file is another one
+    """
+    try:
+        path = Path(str(metadata.distribution(package).locate_file(file)))
+    except metadata.PackageNotFoundError:
+        return None
+    found = sha256([path]) if path.is_file() else "of no file"
+    if found != expected:
+        raise UserError(f"{path}: sha256 {found}, expected {expected}; reinstall {package}")
+    return path
 
 
 def read_state(folder: Path) -> dict[str, Tensor]:

@@ -1,0 +1,68 @@
+"""Train the text regressor: valence, arousal and dominance from words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from stages.contracts.errors import UserError, run
+from stages.contracts.parameters import load
+from stages.contracts.splits import read_text
+from stages.text import saving
+from stages.text.fitting import fit, rated
+from stages.training.device import prepare
+from stages.training.tracking import Tracker, live
+
+METRICS = Path("metrics/text")
+LOG = {
+    "train_loss": "train/loss",
+    "val_loss": "dev/loss",
+    "val_mse": "dev/mse",
+    "val_rmse": "dev/rmse",
+    "val_mae": "dev/mae",
+}
+
+
+def main() -> None:
+    """Train on the train set, choose the epoch on dev, write models/text and metrics/text."""
+    settings, runtime = load("text", "runtime")
+    device = prepare(runtime, settings.seed)
+    rows = read_text()
+    if rows.empty:
+        _write_nothing()
+        return
+    train, dev = (rated(rows[rows["split"] == name]) for name in ("train", "dev"))
+    for name, own in (("training", train), ("dev", dev)):
+        if own.empty:
+            raise UserError(
+                f"data.text.corpora: no {name} utterance has valence, arousal and dominance, which the regressor "
+                "learns from; add a corpus that has them (emobank, iemocap), or switch the text branch off with []"
+            )
+    print(f"finetune_text: {len(train)} utterances to train on, {len(dev)} to choose the epoch on")
+    with live(METRICS) as tracked:
+        tracker = Tracker("finetune_text", tracked)
+        trained = fit(train, dev, settings, device, tracker, Path(".checkpoints/finetune_text"))
+    write_log(tracker.history, METRICS / "log.csv")
+    saving.save(trained)
+
+
+def write_log(history: list[dict[str, float]], path: Path) -> None:
+    """Write one line per epoch, six decimals: losses of standardised VAD, errors on the 1..5 scale."""
+    table = pd.DataFrame(history, columns=list(LOG.values()), dtype=float).set_axis(list(LOG), axis=1)
+    table.insert(0, "epoch", range(1, len(table) + 1))
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _write_nothing() -> None:
+    """Leave what later stages and DVC look for when data.text.corpora is empty."""
+    print("finetune_text: data/splits/text.csv has no utterances; nothing to train")
+    (METRICS / "plots").mkdir(parents=True, exist_ok=True)
+    (METRICS / "metrics.json").write_text(json.dumps({}) + "\n", encoding="utf-8")
+    write_log([], METRICS / "log.csv")
+    saving.save_none()
+
+
+if __name__ == "__main__":
+    run(main)

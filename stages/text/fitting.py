@@ -1,0 +1,96 @@
+"""Training a text regressor, and predicting with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import set_seed
+
+from stages.contracts.manifest import DIMENSIONS
+from stages.contracts.parameters import Text
+from stages.scoring.regression import regression
+from stages.text import encoders
+from stages.text.batches import Collate, items
+from stages.text.regressor import Regressor, Targets
+from stages.text.saving import Trained
+from stages.training import fitting
+from stages.training.fitting import Goal
+from stages.training.optimiser import Tier
+from stages.training.tracking import Tracker
+
+
+def rated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a split table that have valence, arousal and dominance."""
+    return rows[rows[list(DIMENSIONS)].notna().all(axis=1)]
+
+
+def fit(
+    train: pd.DataFrame, dev: pd.DataFrame, settings: Text, device: torch.device, tracker: Tracker, checkpoints: Path
+) -> Trained:
+    """Train a regressor from its pretrained encoder and keep the epoch with the least error on ``dev``.
+
+    The result depends on these rows and settings alone, not on what was trained before.
+
+    Args:
+        train: rows of the split table that have VAD; their statistics standardise the targets
+        dev: likewise; never the test set
+        settings: the ``text`` group
+        device: where to train
+        tracker: keeps the history
+        checkpoints: folder for the best epoch's weights, removed at the end
+
+    Raises:
+        UserError: if the encoder cannot be had, or cannot read ``max_tokens``
+    """
+    set_seed(settings.seed)
+    pretrained = encoders.load(settings.encoder)
+    encoders.check_tokens(settings.max_tokens, pretrained)
+    tokenizer = pretrained.tokenizer
+    sets = [
+        items(rows["transcript"], tokenizer, settings.max_tokens, rows[list(DIMENSIONS)].to_numpy())
+        for rows in (train, dev)
+    ]
+    model = Regressor(pretrained.encoder, settings, Targets.of(train[list(DIMENSIONS)].to_numpy()))
+    epoch = fitting.fit(
+        model,
+        [Tier([model], 1.0)],
+        *sets,
+        Collate(tokenizer),
+        model.loss,
+        partial(scores, model.targets),
+        Goal("mse", greater_is_better=False),
+        settings,
+        device,
+        tracker,
+        checkpoints,
+    )
+    return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(train))
+
+
+def scores(targets: Targets, outputs: np.ndarray, vad: np.ndarray) -> dict[str, float]:
+    """Return the dev scores on the 1..5 scale, each the mean over the dimensions.
+
+    Args:
+        targets: statistics of the training targets
+        outputs: standardised predictions, [utterances, 3]
+        vad: on the 1..5 scale, [utterances, 3]
+
+    Returns:
+        ``mse``, ``rmse`` (the root of that mean), ``mae``, ``ccc``, ``pcc``
+    """
+    means = {name: values["mean"] for name, values in regression(vad, targets.to_scale(outputs)).items()}
+    return means | {"rmse": float(np.sqrt(means["mse"]))}
+
+
+def predict(trained: Trained, texts: Sequence[str], device: torch.device) -> np.ndarray:
+    """Return valence, arousal and dominance of each text on the 1..5 scale, [texts, 3]; not clipped."""
+    settings = trained.settings
+    encoded = items(texts, trained.tokenizer, settings.max_tokens)
+    collate = Collate(trained.tokenizer)
+    outputs = fitting.predict(trained.model, encoded, collate, 2 * settings.batch_size, device)
+    return trained.model.targets.to_scale(outputs)

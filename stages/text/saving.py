@@ -1,0 +1,83 @@
+"""A trained text regressor on disk: weights without pickle, and all that is needed to predict."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+
+from stages.contracts.checkpoint import Origin, load_strictly, read_state
+from stages.contracts.errors import UserError
+from stages.contracts.parameters import Text
+from stages.text.encoders import build
+from stages.text.regressor import Regressor, Targets
+
+FOLDER = Path("models/text")
+
+
+class Trained(NamedTuple):
+    """A trained regressor, and what it came from."""
+
+    model: Regressor
+    tokenizer: PreTrainedTokenizerBase
+    settings: Text
+    origin: Origin  # of the encoder before training
+    epoch: int  # whose weights these are, from 1
+    rows: int  # utterances it was trained on
+
+
+def save(trained: Trained, folder: Path = FOLDER) -> None:
+    """Write ``model.safetensors``, ``config.json`` and ``tokenizer/``; the same model gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    trained.tokenizer.save_pretrained(folder / "tokenizer")
+    targets = trained.model.targets
+    _write(
+        folder,
+        {
+            "rows": trained.rows,
+            "epoch": trained.epoch,
+            "text": trained.settings.model_dump(),
+            "targets": {"mean": targets.mean.tolist(), "std": targets.std.tolist()},
+            "encoder": trained.origin.provenance(),
+            "versions": {package: metadata.version(package) for package in ("torch", "transformers")},
+            "encoder_config": trained.model.encoder.config.to_diff_dict(),
+        },
+    )
+
+
+def save_none(folder: Path = FOLDER) -> None:
+    """Write that there is no regressor, because the text branch has no utterances."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder, {"rows": 0})
+
+
+def load(folder: Path = FOLDER) -> Trained | None:
+    """Load a regressor for prediction, from its folder alone; None where the text branch has no utterances.
+
+    Raises:
+        UserError: if weights are missing, or are not those of the configuration
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no text regressor; run `dvc repro finetune_text`") from None
+    if config["rows"] == 0:
+        return None
+    settings = Text.model_validate(config["text"])
+    with torch.random.fork_rng():  # the network is built with random weights first
+        encoder = build(AutoConfig.for_model(**config["encoder_config"]))
+        model = Regressor(encoder, settings, Targets(**config["targets"]))
+    load_strictly(model, read_state(folder), str(folder))
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    return Trained(model.eval(), tokenizer, settings, Origin(**config["encoder"]), config["epoch"], config["rows"])
+
+
+def _write(folder: Path, config: dict[str, object]) -> None:
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""params.yaml: typed, complete, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+import yaml
+from closure import ROOT
+
+from stages.contracts.errors import UserError
+from stages.contracts.parameters import load
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def written(tmp_path, key, value, absent=False):
+    """Write params.yaml with one key changed, or taken out."""
+    params = copy.deepcopy(PARAMS)
+    *path, last = key.split(".")
+    group = params
+    for name in path:
+        group = group[name]
+    if absent:
+        del group[last]
+    else:
+        group[last] = value
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(params))
+    return file
+
+
+def test_the_committed_file_is_valid():
+    train, seed = load("train", "train.seed", path=ROOT / "params.yaml")
+    assert train.seed == seed == 42
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.epochs", "many", "train.epochs: 'many'"),
+        ("train.epochs", 0, "train.epochs: 0"),
+        ("train.epochs", True, "train.epochs: True"),
+        ("train.epoch", 3, "train.epoch: unknown key; the keys here are epochs, batch_size"),
+        ("model.pooling", "max", "model.pooling: 'max': Input should be 'mean' or 'attentive_statistics'"),
+        ("model.dropout", 1.0, "model.dropout: 1.0"),
+        ("data.audio.labels", ["anger", "joy"], "data.audio.labels[1]: 'joy'"),
+        ("data.audio.corpora", "demo", "data.audio.corpora: 'demo'"),
+        ("split.text.fractions", [0.5, 0.2, 0.2], "split.text.fractions: [0.5, 0.2, 0.2]: the shares"),
+        ("train.lr_scale.upper", -1, "train.lr_scale.upper: -1"),
+        ("typo", 1, "typo: unknown key; the keys here are data, resample"),
+        ("evaluate.anchors.valence.low", [], "evaluate.anchors.valence.low: []"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_full_key(tmp_path, key, value, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load("data", path=written(tmp_path, key, value))
+
+
+def test_a_missing_key_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"forest\.trees: missing"):
+        load("data", path=written(tmp_path, "forest.trees", None, absent=True))
+
+
+def test_every_violation_is_told_at_once(tmp_path):
+    file = written(tmp_path, "train.epochs", "x")
+    file.write_text(file.read_text().replace("threads: 2", "threads: -2"))
+    with pytest.raises(UserError, match=r"(?s)2 invalid value.*train\.epochs.*runtime\.threads"):
+        load("train", path=file)
+
+
+@pytest.mark.parametrize("spelling", ["1e-5", "0.00001", "1.0e-05"])
+def test_all_spellings_of_a_small_number_are_numbers(tmp_path, spelling):
+    file = written(tmp_path, "train.learning_rate", 0.5)
+    file.write_text(file.read_text().replace("learning_rate: 0.5", f"learning_rate: {spelling}"))
+    assert load("train.learning_rate", path=file) == 1e-5
+
+
+def test_an_absent_or_broken_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load("train", path=tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("train: [")
+    with pytest.raises(UserError, match="not valid YAML"):
+        load("train", path=tmp_path / "params.yaml")
