@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
         d_model=32, encoder_layers=3, encoder_attention_heads=4, encoder_ffn_dim=64, num_mel_bins=80,
         decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=64, vocab_size=60, max_source_positions=50,
         pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3, begin_suppress_tokens=None,
+        init_std=0.2,  # wide, so that what the network says depends on what it hears
     )  # fmt: skip
     path = tmp_path_factory.mktemp("whisper")
     WhisperForConditionalGeneration(config).save_pretrained(path)

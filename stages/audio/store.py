@@ -56,7 +56,8 @@ class _Stream:
         npy.write_array_header_1_0(self.file, header)
 
     def append(self, rows: np.ndarray, name: str) -> None:
-        halves = rows.astype(KIND)
+        with np.errstate(over="ignore"):  # said below, with a name
+            halves = rows.astype(KIND)
         if not np.isfinite(halves).all():
             raise UserError(
                 f"{name}: the encoder's output does not fit float16 (largest magnitude {np.abs(rows).max():.3g})"

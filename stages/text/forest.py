@@ -1,0 +1,126 @@
+"""The random forest from valence, arousal and dominance to an emotion, saved without pickle."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree._tree import Tree
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from stages.contracts.errors import UserError
+from stages.contracts.manifest import DIMENSIONS
+from stages.contracts.parameters import Forest
+
+PATH = Path("models/forest.skops")
+TRUSTED = ["sklearn.tree._tree.Tree"]  # nodes refer to each other by number: _check looks at every one
+LEAF = -1
+
+
+def fit(vad: np.ndarray, emotions: Sequence[str], settings: Forest) -> RandomForestClassifier:
+    """Grow the forest.
+
+    Args:
+        vad: valence, arousal, dominance on the 1..5 scale, [utterances, 3]
+        emotions: one per utterance
+        settings: the ``forest`` group
+    """
+    forest = RandomForestClassifier(
+        n_estimators=settings.trees,
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_leaf,
+        class_weight=None if settings.class_weight == "none" else settings.class_weight,
+        random_state=settings.seed,
+    )
+    return forest.fit(vad, np.array(emotions, dtype=str))
+
+
+def require_two(emotions: Sequence[str]) -> None:
+    """Refuse training utterances that leave nothing to tell apart.
+
+    Raises:
+        UserError: naming what was found
+    """
+    found = sorted(set(emotions))
+    if len(found) < 2:
+        raise UserError(
+            f"data.text: the forest needs two emotions or more, but its training utterances have "
+            f"{len(found)} ({', '.join(found) or 'none'}); add a corpus, or look at labels and merge"
+        )
+
+
+def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
+    """Write a forest, or an empty file where there is none; the same forest gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"" if forest is None else _reproducible(skops.io.dumps(forest)))
+
+
+def load(path: Path = PATH) -> RandomForestClassifier | None:
+    """Load a forest; None where the text branch has no emotions.
+
+    Raises:
+        UserError: if the file is absent or is anything but a forest over the three dimensions
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `dvc repro fit_forest`") from None
+    if not content:
+        return None
+    try:
+        forest = skops.io.loads(content, trusted=TRUSTED)
+    except (UntrustedTypesFoundException, BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a forest of this pipeline: {str(error).splitlines()[0]}") from None
+    if not isinstance(forest, RandomForestClassifier) or not all(_sound(tree.tree_) for tree in forest.estimators_):
+        raise UserError(f"{path}: not a forest over {', '.join(DIMENSIONS)}")
+    return forest
+
+
+def _sound(tree: Tree) -> bool:
+    """Tell whether every node leads to later nodes or ends: scikit-learn follows the numbers without looking."""
+    here = np.arange(tree.node_count)
+    left, right, feature = tree.children_left, tree.children_right, tree.feature
+    inner = left != LEAF
+    forward = all(((child > here) & (child < tree.node_count))[inner].all() for child in (left, right))
+    return forward and ((feature >= 0) & (feature < len(DIMENSIONS)))[inner].all() and (right == LEAF)[~inner].all()
+
+
+def _reproducible(archive: bytes) -> bytes:
+    """Return a skops archive without what differs from run to run: addresses in memory, times, padding bytes."""
+    numbers: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return found[1] + numbers.setdefault(found[2], str(len(numbers)))
+
+    result = io.BytesIO()
+    with ZipFile(io.BytesIO(archive)) as source, ZipFile(result, "w", ZIP_DEFLATED) as target:
+        # Objects are named, in the schema and as files, by where they lay in memory: number them by occurrence.
+        schema = re.sub(r'("(?:__id__|file)": "?)(\d+)', number, source.read("schema.json").decode())
+        for address, short in numbers.items():
+            if (name := f"{address}.npy") in source.namelist():
+                _add(target, f"{short}.npy", _without_padding(source.read(name)))
+        _add(target, "schema.json", schema.encode())
+    return result.getvalue()
+
+
+def _without_padding(content: bytes) -> bytes:
+    """Return a NumPy file whose records carry zeros between their fields, not what was in memory there."""
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _add(target: ZipFile, name: str, content: bytes) -> None:
+    target.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # a ZipInfo of its own has the date 1980-01-01
