@@ -22,9 +22,7 @@ def main() -> None:
     curves.draw(histories, SCORES, FIGURES / "training.png", plot.dpi)
 
     audio, text = predictions.read_audio(), predictions.read_text()
-    confusion.draw(
-        audio["truth"], audio["prediction"], "audio: emotion", FIGURES / "confusion_audio.png", plot.dpi
-    )
+    confusion.draw(audio["truth"], audio["prediction"], "audio: emotion", FIGURES / "confusion_audio.png", plot.dpi)
     named = text[text["emotion"] != ""]
     confusion.draw(
         named["emotion"], named["emotion_predicted"], "text: emotion from VAD", FIGURES / "confusion_text.png", plot.dpi
@@ -36,7 +34,9 @@ def _history(folder: Path) -> pd.DataFrame:
     """Return DVCLive's curves as one table, a row per epoch and a column per metric."""
     root = folder / "plots" / "metrics"
     files = sorted(root.rglob("*.tsv"))
-    return pd.DataFrame({f.relative_to(root).with_suffix("").as_posix(): pd.read_csv(f, sep="\t").iloc[:, -1] for f in files})
+    return pd.DataFrame(
+        {f.relative_to(root).with_suffix("").as_posix(): pd.read_csv(f, sep="\t").iloc[:, -1] for f in files}
+    )
 
 
 if __name__ == "__main__":

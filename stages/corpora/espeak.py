@@ -57,7 +57,9 @@ def speak(sentences: Sequence[Sentence]) -> list[bytes]:
     if process.returncode:
         lines = process.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit status {process.returncode}"
-        raise UserError(f"demo: espeak-ng does not run here: {reason}; reinstall espeakng-loader, or take another corpus")
+        raise UserError(
+            f"demo: espeak-ng does not run here: {reason}; reinstall espeakng-loader, or take another corpus"
+        )
     header, _, samples = process.stdout.partition(b"\n")
     return list(_cut(samples, json.loads(header)))
 

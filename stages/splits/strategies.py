@@ -37,9 +37,7 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
 def _speakers(rows: pd.DataFrame, key: str) -> pd.Series:
     unknown = rows.loc[rows["speaker"] == "", "corpus"].unique()
     if len(unknown):
-        raise UserError(
-            f"{key}.strategy: the speakers of {', '.join(unknown)} are unknown; choose random or official"
-        )
+        raise UserError(f"{key}.strategy: the speakers of {', '.join(unknown)} are unknown; choose random or official")
     return rows["speaker"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
@@ -105,7 +106,7 @@ def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Pretra
     try:
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, StrictDataclassError) as error:
         raise UserError(f"{folder}: not a text encoder with its tokenizer: {str(error).splitlines()[0]}") from None
     if config.is_encoder_decoder or tokenizer.pad_token is None:
         raise UserError(f"{folder}: {config.model_type} is not an encoder of whole texts (like BERT or RoBERTa)")

@@ -53,6 +53,7 @@ def anchors(
         pretrained: the encoder as it was before training
         sentences: the anchors of either end, per dimension
         settings: of the regressor: its max_tokens and batch_size
+        device: where to embed
 
     Returns:
         [texts, 3], within 1..5

@@ -1,0 +1,87 @@
+"""What the text models say of the test set, beside the zero-shot baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+
+from stages.contracts.manifest import DIMENSIONS
+from stages.contracts.parameters import ZeroShot
+from stages.contracts.predictions import PREDICTED, TEXT_COLUMNS, ZERO_SHOT
+from stages.scoring.baselines import majority_accuracy
+from stages.scoring.classification import classification
+from stages.scoring.regression import regression
+from stages.text.encoders import load_again
+from stages.text.fitting import predict, rated
+from stages.text.saving import Trained
+from stages.text.zero_shot import Calibration, anchors
+
+VAD = list(DIMENSIONS)
+
+
+def evaluate(
+    trained: Trained | None,
+    forest: RandomForestClassifier | None,
+    rows: pd.DataFrame,
+    sentences: ZeroShot,
+    device: torch.device,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return the scores of the test set, and the table of its predictions.
+
+    The zero-shot baseline gets what the trained models got: its VAD is calibrated on the training set, and
+    a forest like the fine-tuned one's is fitted on its VAD of the training set.
+
+    Args:
+        trained: the regressor; None where the text branch has no utterances
+        forest: from VAD to emotion; None where no utterance has an emotion
+        rows: the text branch's split
+        sentences: anchors of the zero-shot baseline
+        device: where to predict
+    """
+    train, test = (rows[rows["split"] == name].reset_index(drop=True) for name in ("train", "test"))
+    if trained is None:
+        return {"utterances": 0}, test.reindex(columns=list(TEXT_COLUMNS))
+    learnt = rated(train)
+    pretrained = load_again(trained.origin)
+    texts = [*train["transcript"], *test["transcript"]]
+    raw = anchors(texts, pretrained, sentences, trained.settings, device)
+    calibration = Calibration.fit(raw[: len(train)][learnt.index], learnt[VAD].to_numpy())
+    zero_shot = calibration.apply(raw)
+
+    table = test.assign(**{f"emotion{PREDICTED}": "", f"emotion{ZERO_SHOT}": ""})
+    table[[f"{name}{PREDICTED}" for name in VAD]] = predict(trained, test["transcript"], device)
+    table[[f"{name}{ZERO_SHOT}" for name in VAD]] = zero_shot[len(train) :]
+    if forest is not None:
+        named = train[train["emotion"] != ""]
+        baseline = clone(forest).fit(zero_shot[named.index], named["emotion"].to_numpy(dtype=str))
+        for suffix, fitted in ((PREDICTED, forest), (ZERO_SHOT, baseline)):
+            table[f"emotion{suffix}"] = fitted.predict(table[[f"{name}{suffix}" for name in VAD]].to_numpy())
+    scores = {
+        "fine_tuned": _scores(table, PREDICTED),
+        "zero_shot": _scores(table, ZERO_SHOT),
+        "zero_shot_uncalibrated": _vad(table, raw[len(train) :]),
+        "majority": _majority(train, test),
+        "utterances": len(test),
+    }
+    return scores, table[list(TEXT_COLUMNS)]
+
+
+def _scores(table: pd.DataFrame, suffix: str) -> dict[str, Any]:
+    scores = _vad(table, table[[f"{name}{suffix}" for name in VAD]].to_numpy())
+    named = table[(table["emotion"] != "") & (table[f"emotion{suffix}"] != "")]
+    return scores | ({"emotion": classification(named["emotion"], named[f"emotion{suffix}"])} if len(named) else {})
+
+
+def _vad(table: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:
+    known = rated(table)
+    return {"vad": regression(known[VAD].to_numpy(), predicted[known.index])} if len(known) else {}
+
+
+def _majority(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:
+    learnt, truth = (rows.loc[rows["emotion"] != "", "emotion"] for rows in (train, test))
+    return {"accuracy": majority_accuracy(learnt, truth)} if len(learnt) and len(truth) else {}
