@@ -17,7 +17,9 @@ from stages.contracts.splits import read_audio
 from stages.scoring.classification import classification
 from stages.training.device import prepare
 from stages.training.fitting import Goal, fit
-from stages.training.tracking import Tracker, live
+from stages.training.tracking import Tracker, live, write_nothing
+
+METRICS = Path("metrics/audio")
 
 
 def main() -> None:
@@ -25,6 +27,11 @@ def main() -> None:
     settings, train, runtime = load("model", "train", "runtime")
     device = prepare(runtime, train.seed)
     store, split = Store(), read_audio()
+    if split.empty:
+        print("finetune_audio: data/splits/audio.csv has no utterances; nothing to train")
+        write_nothing(METRICS)
+        saving.save_none()
+        return
     labels = sorted(split["emotion"].unique())
     sets = {name: items(split[split["split"] == name], labels, store) for name in ("train", "dev")}
 
@@ -33,7 +40,7 @@ def main() -> None:
     counts = np.bincount([example.label for example in sets["train"].examples], minlength=len(labels))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     print(f"finetune_audio: {len(sets['train'])} utterances to train on, {parameters:,} trainable parameters")
-    with live(Path("metrics/audio")) as tracked:
+    with live(METRICS) as tracked:
         best = fit(
             model,
             model.tiers(train.lr_scale),

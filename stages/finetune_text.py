@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,7 @@ from stages.contracts.splits import read_text
 from stages.text import saving
 from stages.text.fitting import fit, rated
 from stages.training.device import prepare
-from stages.training.tracking import Tracker, live
+from stages.training.tracking import Tracker, live, write_nothing
 
 METRICS = Path("metrics/text")
 LOG = {
@@ -58,8 +57,7 @@ def write_log(history: list[dict[str, float]], path: Path) -> None:
 def _write_nothing() -> None:
     """Leave what later stages and DVC look for when data.text.corpora is empty."""
     print("finetune_text: data/splits/text.csv has no utterances; nothing to train")
-    (METRICS / "plots").mkdir(parents=True, exist_ok=True)
-    (METRICS / "metrics.json").write_text(json.dumps({}) + "\n", encoding="utf-8")
+    write_nothing(METRICS)
     write_log([], METRICS / "log.csv")
     saving.save_none()
 

@@ -16,27 +16,30 @@ SCORES = {"audio": ("dev/uar", "UAR"), "text": ("dev/mse", "MSE")}
 
 
 def main() -> None:
-    """Write metrics/figures."""
+    """Write metrics/figures; what a branch that is switched off would show is left out."""
     plot = load("plot")
-    histories = {branch: _history(Path("metrics") / branch) for branch in SCORES}
-    curves.draw(histories, SCORES, FIGURES / "training.png", plot.dpi)
-
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    histories = {branch: history for branch in SCORES if len(history := _history(Path("metrics") / branch))}
+    if histories:
+        curves.draw(histories, SCORES, FIGURES / "training.png", plot.dpi)
     audio, text = predictions.read_audio(), predictions.read_text()
-    confusion.draw(audio["truth"], audio["prediction"], "audio: emotion", FIGURES / "confusion_audio.png", plot.dpi)
-    named = text[text["emotion"] != ""]
-    confusion.draw(
-        named["emotion"], named["emotion_predicted"], "text: emotion from VAD", FIGURES / "confusion_text.png", plot.dpi
-    )
-    vad.draw(text[text["valence"].notna()], FIGURES / "vad.png", plot.dpi)
+    named, rated = text[text["emotion_predicted"] != ""], text[text["valence"].notna()]
+    named = named[named["emotion"] != ""]
+    for rows, columns, title, name in (
+        (audio, ("truth", "prediction"), "audio: emotion", "confusion_audio.png"),
+        (named, ("emotion", "emotion_predicted"), "text: emotion from VAD", "confusion_text.png"),
+    ):
+        if len(rows):
+            confusion.draw(rows[columns[0]], rows[columns[1]], title, FIGURES / name, plot.dpi)
+    if len(rated):
+        vad.draw(rated, FIGURES / "vad.png", plot.dpi)
 
 
 def _history(folder: Path) -> pd.DataFrame:
     """Return DVCLive's curves as one table, a row per epoch and a column per metric."""
     root = folder / "plots" / "metrics"
-    files = sorted(root.rglob("*.tsv"))
-    return pd.DataFrame(
-        {f.relative_to(root).with_suffix("").as_posix(): pd.read_csv(f, sep="\t").iloc[:, -1] for f in files}
-    )
+    tables = {f.relative_to(root).with_suffix("").as_posix(): pd.read_csv(f, sep="\t") for f in root.rglob("*.tsv")}
+    return pd.DataFrame({name: tables[name].iloc[:, -1] for name in sorted(tables)})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from stages.audio.batches import Collate, items
 from stages.audio.saving import Trained
 from stages.audio.store import Store
-from stages.contracts.predictions import audio_table
+from stages.contracts.predictions import AUDIO_COLUMNS, audio_table
 from stages.scoring.baselines import majority_accuracy
 from stages.scoring.classification import classification, recalls
 from stages.training.fitting import predict
@@ -32,10 +32,9 @@ def evaluate(
     """
     train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
     if trained is None:
-        return {"utterances": 0}, audio_table(test, softmax([[0.0]] * 0, axis=None), [])
-    outputs = predict(
-        trained.model, items(test, trained.labels, store), Collate(store, trained.settings), BATCH, device
-    )
+        return {"utterances": 0}, test.reindex(columns=list(AUDIO_COLUMNS))
+    examples = items(test, trained.labels, store)
+    outputs = predict(trained.model, examples, Collate(store, trained.settings), BATCH, device)
     table = audio_table(test, softmax(outputs.astype("float64"), axis=1), trained.labels)
     scores = classification(table["truth"], table["prediction"])
     return {

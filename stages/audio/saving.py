@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from stages.audio.model import AudioModel
 from stages.backbones.backbone import Suffix
 from stages.backbones.catalogue import load as load_backbone
-from stages.contracts.checkpoint import load_strictly
+from stages.contracts.checkpoint import load_strictly, read_state
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Model
 
@@ -58,17 +58,32 @@ def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None
         "encoding": trained.encoding,
         **extra,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _write(folder, config)
 
 
-def load(folder: Path = FOLDER) -> Trained:
-    """Load a model for prediction.
+def save_none(folder: Path = FOLDER) -> None:
+    """Write that there is no model, because the audio branch has no utterances."""
+    _write(folder, {"labels": []})
+
+
+def load(folder: Path = FOLDER) -> Trained | None:
+    """Load a model for prediction; None where the audio branch has no utterances.
 
     Raises:
         UserError: if weights are missing, or are not those of the configuration
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no audio model; run `dvc repro finetune_audio`") from None
+    if not config["labels"]:
+        return None
     settings, labels, encoding = Model.model_validate(config["model"]), config["labels"], config["encoding"]
     model = build(settings, encoding, labels)
-    load_strictly(model, load_file(folder / "model.safetensors"), str(folder / "model.safetensors"))
+    load_strictly(model, read_state(folder), str(folder))
     return Trained(model.eval(), settings, labels, encoding)
+
+
+def _write(folder: Path, config: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

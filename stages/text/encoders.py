@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 import torch
@@ -107,7 +108,7 @@ def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Pretra
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, ImportError, StrictDataclassError) as error:
-        raise UserError(f"{folder}: not a text encoder with its tokenizer: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{folder}: not a text encoder with its tokenizer: {shorten(str(error), 300)}") from None
     if config.is_encoder_decoder or tokenizer.pad_token is None:
         raise UserError(f"{folder}: {config.model_type} is not an encoder of whole texts (like BERT or RoBERTa)")
     # Without a vocabulary file the library makes a tokenizer that knows its special tokens alone.

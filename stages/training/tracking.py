@@ -35,6 +35,12 @@ def live(folder: Path) -> Iterator[Live]:
         raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
 
 
+def write_nothing(folder: Path) -> None:
+    """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text("{}\n", encoding="utf-8")
+
+
 class Tracker(TrainerCallback):
     """Collects one row per epoch: ``train/loss``, ``train/learning_rate``, ``dev/loss`` and the dev scores."""
 
