@@ -23,6 +23,7 @@ def manifest(speakers=10, each=12, emotions=("anger", "neutral", "sadness"), cor
             "utterance": f"{corpus}/s{s:02}u{u}",
             "corpus": corpus,
             "speaker": f"{corpus}/s{s:02}",
+            "sex": "female" if s % 2 else "male",
             "emotion": emotions[u % len(emotions)],
             "sha256": f"{corpus}{s}-{u}",
             "transcript": f"{corpus} speaker {s} says sentence {u}",
@@ -56,6 +57,14 @@ def test_a_rare_class_reaches_every_set_when_its_speakers_allow():
     few = rows["speaker"].isin(["c/s00", "c/s01", "c/s02"]) & (rows["emotion"] == "anger")
     split = split_audio(rows[(rows["emotion"] != "anger") | few], partition(), None, {})
     assert set(split.loc[split["emotion"] == "anger", "split"]) == {"train", "dev", "test"}
+
+
+def test_every_set_hears_both_sexes():
+    for seed in range(5):
+        rows = manifest()
+        split = split_audio(rows, partition(seed=seed), None, {})
+        sex = split["utterance"].map(rows.set_index("utterance")["sex"])
+        assert sex.groupby(split["split"]).nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():

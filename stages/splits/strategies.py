@@ -16,7 +16,7 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
     """Return the set of every row: train, dev or test.
 
     Args:
-        rows: utterances with columns ``corpus``, ``speaker``, ``emotion`` and ``split`` (the official one)
+        rows: utterances with columns ``corpus``, ``speaker``, ``sex``, ``emotion`` and ``split`` (the official one)
         settings: strategy, fractions and seed
         key: the group's name in params.yaml, for messages
 
@@ -85,18 +85,23 @@ def _official(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
 
 
 def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, seed: int) -> pd.Index:
-    """Return the rows of whole groups, about ``share`` of all, with every emotion in about that share."""
-    codes, labels = pd.factorize(rows["emotion"], sort=True)
-    totals = np.bincount(codes, minlength=len(labels))
-    wanted = share * totals
-    best: tuple[float, np.ndarray] | None = None
+    """Return the rows of whole groups: about ``share`` of every emotion, in all and of every corpus and sex.
+
+    Sex is balanced because it shifts what emotions sound like: a model that hardly heard women in training
+    would be judged on women alone.
+    """
+    strata = [rows["emotion"], rows["corpus"] + "/" + rows["sex"] + "/" + rows["emotion"]]
+    codes = [pd.factorize(stratum, sort=True)[0] for stratum in strata]
     splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=share, random_state=seed)
-    for _, chosen in splitter.split(rows, groups=groups):
-        counts = np.bincount(codes[chosen], minlength=len(labels))
-        # Relative to the class's size, so that a rare class counts as much as a common one; one that is
-        # wholly on one side cannot be learnt or cannot be scored, which is worse than any unevenness.
-        one_sided = (counts == 0) | (counts == totals)
-        imbalance = float((np.abs(counts - wanted) / totals + one_sided).sum())
-        if best is None or imbalance < best[0]:
-            best = (imbalance, chosen)
-    return rows.index[best[1]]
+    candidates = [chosen for _, chosen in splitter.split(rows, groups=groups)]
+    return rows.index[min(candidates, key=lambda chosen: sum(_imbalance(code, chosen, share) for code in codes))]
+
+
+def _imbalance(codes: np.ndarray, chosen: np.ndarray, share: float) -> float:
+    """Return how far the strata numbered by ``codes`` are from having ``share`` of their rows chosen."""
+    totals = np.bincount(codes)
+    counts = np.bincount(codes[chosen], minlength=len(totals))
+    # Relative to the stratum's size, so that a rare one counts as much as a common one; one that is wholly
+    # on one side cannot be learnt or cannot be scored, which is worse than any unevenness.
+    one_sided = (counts == 0) | (counts == totals)
+    return float((np.abs(counts / totals - share) + one_sided).sum())

@@ -102,8 +102,9 @@ def _reproducible(archive: bytes) -> bytes:
     with ZipFile(io.BytesIO(archive)) as source, ZipFile(result, "w", ZIP_DEFLATED) as target:
         # Objects are named, in the schema and as files, by where they lay in memory: number them by occurrence.
         schema = re.sub(r'("(?:__id__|file)": "?)(\d+)', number, source.read("schema.json").decode())
+        arrays = set(source.namelist())
         for address, short in numbers.items():
-            if (name := f"{address}.npy") in source.namelist():
+            if (name := f"{address}.npy") in arrays:
                 _add(target, f"{short}.npy", _without_padding(source.read(name)))
         _add(target, "schema.json", schema.encode())
     return result.getvalue()
