@@ -9,15 +9,15 @@ ROOT = Path(__file__).parent.parent
 
 
 def closure(path: Path) -> set[Path]:
-    """Return the files below stages/ that ``path`` needs, itself included, less the packages' empty files."""
+    """Return the files below stages/ that ``path`` needs: itself, others, and what runs whenever anything of the project is imported."""
     seen: set[Path] = set()
-    waiting = [path]
+    waiting = [path, ROOT / "stages" / "__init__.py"]
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
             waiting += _imported(file)
-    return {file.relative_to(ROOT) for file in seen if file.name != "__init__.py"}
+    return {file.relative_to(ROOT) for file in seen}
 
 
 def _imported(file: Path) -> list[Path]:

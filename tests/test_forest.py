@@ -17,9 +17,9 @@ from stages.contracts import tables
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Forest
-from stages.contracts.splits import TextItem
+from stages.contracts.splits import TextItem, same_text
 from stages.text import cross_fitting, forest
-from stages.text.cross_fitting import divide, same_text, unseen_vad
+from stages.text.cross_fitting import divide, unseen_vad
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = Forest(trees=10, max_depth=None, min_leaf=1, class_weight="balanced", cross_fit=3, seed=42)
@@ -121,7 +121,7 @@ class Regressor:
     """Stands in for a trained regressor and remembers what it saw."""
 
     def __init__(self, rows: pd.DataFrame, sha256: str = "same") -> None:
-        self.seen = set(same_text(rows))
+        self.seen = set(same_text(rows["transcript"]))
         self.settings = None
         self.origin = type("Origin", (), {"sha256": sha256, "name": "encoder"})
 
@@ -138,7 +138,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Regressor]:
         return regressors[-1]
 
     def predict(trained, texts, _):
-        assert not trained.seen & set(same_text(pd.DataFrame({"transcript": texts})))
+        assert not trained.seen & set(same_text(pd.Series(texts)))
         return np.full((len(texts), 3), 1.0 + regressors.index(trained) if trained in regressors else 5.0)
 
     monkeypatch.setattr(cross_fitting, "fit", fit)

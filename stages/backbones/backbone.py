@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -134,10 +134,3 @@ class Backbone(ABC):
         frames = states[self.blocks - trainable]
         layers = torch.stack([*states[:-1], self.whole.norm(states[-1])])
         return Encoding(frames, torch.stack([layers.mean(1), layers.std(1, correction=0)]))
-
-
-def provenance_differs(recorded: dict[str, Any], origin: Origin) -> str:
-    """Return how recorded weights differ from loaded ones, empty when they do not."""
-    if recorded["sha256"] == origin.sha256:
-        return ""
-    return f"weights of {recorded['name']} had sha256 {recorded['sha256']}, those of {origin.name} have {origin.sha256}"

@@ -41,6 +41,15 @@ AUDIO = Path("data/splits/audio.csv")
 TEXT = Path("data/splits/text.csv")
 
 
+def same_text(texts: pd.Series) -> pd.Series:
+    """Return what texts that differ in case and spacing alone have in common.
+
+    >>> same_text(pd.Series(["What  a day! ", "WHAT a day!"])).tolist()
+    ['what a day!', 'what a day!']
+    """
+    return texts.str.casefold().str.split().str.join(" ")
+
+
 def read_audio(path: Path = AUDIO) -> pd.DataFrame:
     """Read the audio branch's split."""
     return tables.read(path, AudioItem)

@@ -70,11 +70,11 @@ EMOTIONS = {
 
 # How much the voice varies for no reason: from one speaker to another, and from one utterance to the next.
 SPEAKER_SPREAD = np.array([6, 5, 0.06, 1.5, 0.05, 0.3])
-UTTERANCE_SPREAD = np.array([4, 7, 0.06, 1.5, 0.06, 0.5])
+UTTERANCE_SPREAD = np.array([4, 6, 0.05, 1.5, 0.06, 0.5])
 
 MIXED = 0.15  # share of utterances in which another emotion colours voice and words
 SNR = (15.0, 40.0)  # dB
-LEVEL = -26.0  # dBFS, of an utterance of medium loudness
+LEVEL = -30.0  # dBFS, of an utterance of medium loudness
 WORDS_PER_MINUTE = 190
 ANNOTATORS = 3
 DISAGREEMENT = 0.6  # standard deviation of an annotator's rating
@@ -142,7 +142,7 @@ def _speaker(number: int, seed: int) -> Speaker:
         session=str((number + 1) // 2),  # two by two, a woman and a man, as in recorded dialogue
         voice=f"{ACCENTS[accent % len(ACCENTS)]}+{VOICES[voice]}",
         middle=rng.normal(0, SPEAKER_SPREAD),
-        expressiveness=rng.uniform(0.8, 1.2),
+        expressiveness=rng.uniform(0.9, 1.3),
     )
 
 

@@ -1,9 +1,9 @@
 """Speech from espeak-ng, the same samples each time.
 
-The synthesiser keeps state from one sentence to the next (the phase of its pitch flutter, its noise generator) that
-not even its own re-initialisation resets. So a list of sentences is spoken from the first to the last by a process of
-its own, ``python -m stages.corpora.espeak``: the samples depend on that list alone. As a process starts for every
-list, this module imports little.
+The synthesiser seeds its noise with the time of day, and keeps state from one sentence to the next (the phase of its
+pitch flutter) that not even its own re-initialisation resets. So the seed is set, and a list of sentences is spoken
+from the first to the last by a process of its own, ``python -m stages.corpora.espeak``: the samples depend on that
+list alone. As a process starts for every list, this module imports little.
 
 espeak-ng is a program under GPL-3.0-or-later, installed as published and run at arm's length; the sound it makes
 is not covered by its licence.
@@ -96,6 +96,7 @@ def _synthesise(sentences: Sequence[Sentence]) -> Iterator[bytes]:
     rate = library.espeak_Initialize(SYNCHRONOUS, 0, data.name.encode(), 0)
     if rate != SAMPLE_RATE:
         raise RuntimeError(f"espeak_Initialize returned {rate}, expected {SAMPLE_RATE}")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # initialisation has taken the time of day
     library.espeak_SetSynthCallback(collect)
     for sentence in sentences:
         if library.espeak_SetVoiceByName(sentence.voice.encode()):

@@ -7,8 +7,8 @@ import pandas as pd
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS, SETS
 from stages.contracts.parameters import Partition
-from stages.contracts.splits import AudioItem, TextItem
-from stages.splits.leakage import crossing, normalise
+from stages.contracts.splits import AudioItem, TextItem, same_text
+from stages.splits.leakage import crossing
 from stages.splits.strategies import assign
 
 
@@ -72,7 +72,7 @@ def split_text(
     if rows.empty:
         raise UserError("data.text: no utterance has valence, arousal and dominance, or an emotion of data.text.labels")
     rows["split"] = _following(rows, audio).where(lambda found: found != "", _own(rows, audio, settings))
-    repeated = crossing(rows, rows["transcript"].map(normalise))
+    repeated = crossing(rows, same_text(rows["transcript"]))
     rows = _keep(rows, ~repeated, "text: {} left out: the same text stands in another set")
     _require_sets(rows, "split.text")
     return rows[list(TextItem.model_fields)]

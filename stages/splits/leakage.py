@@ -7,21 +7,12 @@ import pandas as pd
 from stages.contracts.manifest import SETS
 
 
-def normalise(text: str) -> str:
-    """Return a text without case and spacing, so that copies compare equal.
-
-    >>> normalise("  What  a day! ")
-    'what a day!'
-    """
-    return " ".join(text.casefold().split())
-
-
 def crossing(rows: pd.DataFrame, content: pd.Series) -> pd.Series:
     """Return True for every row whose content also stands in a set that is held out more.
 
     Args:
         rows: with column ``split``
-        content: what must not cross sets (a hash, a normalised text); empty where it is not known
+        content: what must not cross sets (a hash, a text); empty where it is not known
 
     A copy in test takes the place of one in dev, and that of one in train: the test set stays whole.
     """

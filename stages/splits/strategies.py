@@ -92,7 +92,8 @@ def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, seed: int) -> pd.
     """
     strata = [rows["emotion"], rows["corpus"] + "/" + rows["sex"] + "/" + rows["emotion"]]
     codes = [pd.factorize(stratum, sort=True)[0] for stratum in strata]
-    splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=share, random_state=seed)
+    number = max(1, round(share * groups.nunique()))
+    splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=number, random_state=seed)
     candidates = [chosen for _, chosen in splitter.split(rows, groups=groups)]
     return rows.index[min(candidates, key=lambda chosen: sum(_imbalance(code, chosen, share) for code in codes))]
 

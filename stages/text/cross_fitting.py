@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold
 
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
+from stages.contracts.splits import same_text
 from stages.text.fitting import fit, predict, rated
 from stages.text.saving import Trained
 from stages.training.tracking import Tracker
@@ -44,7 +45,7 @@ def unseen_vad(
     """
     train, dev = rows[rows["split"] == "train"], rated(rows[rows["split"] == "dev"])
     labelled = train[train["emotion"] != ""]
-    text = same_text(train)
+    text = same_text(train["transcript"])
     seen = train[text.isin(text[rated(train).index])]  # also those of a corpus without VAD, where texts coincide
     vad = pd.DataFrame(np.nan, labelled.index, list(DIMENSIONS))
 
@@ -69,11 +70,6 @@ def unseen_vad(
     return vad
 
 
-def same_text(rows: pd.DataFrame) -> pd.Series:
-    """Return what two rows have in common when their texts are the same but for case and space."""
-    return rows["transcript"].str.casefold().str.split().str.join(" ")
-
-
 def divide(rows: pd.DataFrame, parts: int) -> Iterator[pd.DataFrame]:
     """Divide utterances into parts of about one size; a speaker, or an unknown speaker's text, is in one alone.
 
@@ -82,7 +78,7 @@ def divide(rows: pd.DataFrame, parts: int) -> Iterator[pd.DataFrame]:
     Raises:
         UserError: if there are fewer texts than parts
     """
-    texts = same_text(rows)
+    texts = same_text(rows["transcript"])
     groups = rows["speaker"].where(rows["speaker"] != "", texts)
     if groups.nunique() < parts:
         groups = texts

@@ -22,7 +22,7 @@ from stages.text.encoders import Pretrained
 from stages.text.regressor import masked_mean
 from stages.training import fitting
 
-# The similarity scale at which all-MiniLM-L6-v2 was trained is 20 (its model card): softmax(20 cosine).
+# softmax(20 cosine): the default scale of the ranking loss that sentence encoders are trained with.
 TEMPERATURE = 0.05
 LOW, HIGH = 1.0, 5.0  # ends of the scale
 

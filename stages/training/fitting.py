@@ -138,7 +138,8 @@ def fit(
     values = [row[f"dev/{goal.name}"] for row in tracker.history]
     best = int(np.argmax(values) if goal.greater_is_better else np.argmin(values))
     if tracker.live is not None:
-        tracker.live.summary = {"best": {"epoch": best + 1, goal.name: values[best]}}
+        scores = {key.removeprefix("dev/"): v for key, v in tracker.history[best].items() if key.startswith("dev/")}
+        tracker.live.summary = {"epoch": best + 1, "dev": scores}  # what dvc metrics shows: the model that is kept
     return best + 1
 
 

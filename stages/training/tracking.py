@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ class Tracker(TrainerCallback):
         """Complete the epoch's row and tell of it."""
         scores = {key.removeprefix("eval_"): value for key, value in metrics.items()}
         row = self._train | {f"dev/{key}": value for key, value in scores.items() if key not in NOT_SCORES}
+        if not math.isfinite(row["dev/loss"]):
+            raise UserError(f"{self.name}: the dev loss is {row['dev/loss']}: training diverged; lower learning_rate")
         self.history.append(row)
         if self.live is not None:
             for key, value in row.items():
