@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def closure(path: Path) -> set[Path]:
-    """Return the files below stages/ that ``path`` needs: itself, others, and what runs whenever anything of the project is imported."""
+    """Return the files below stages/ that run when ``path`` is imported or run: its own imports, and theirs."""
     seen: set[Path] = set()
     waiting = [path, ROOT / "stages" / "__init__.py"]
     while waiting:
