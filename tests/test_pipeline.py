@@ -1,0 +1,223 @@
+"""The pipeline itself, with real DVC, in a clone of this repository and on a corpus of a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from closure import ROOT
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+AUDIO = ["encode", "finetune_audio", "evaluate", "plot"]
+TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
+STAGES = ["fetch", "resample", "split", "encode", "finetune_audio", "finetune_text", "fit_forest", "evaluate", "plot"]
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+class Clone:
+    """A clone of the repository, and what DVC does in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    def repro(self, **changes: object) -> list[str]:
+        """Set parameters (a__b for a.b), reproduce, and return the stages that ran, in order."""
+        self.set(**changes)
+        output = self.run("dvc", "repro").stdout
+        ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+        return [stage for stage in STAGES if stage in ran]
+
+    def set(self, **changes: object) -> None:
+        file = self.folder / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        for key, value in changes.items():
+            *path, last = key.split("__")
+            group = params
+            for name in path:
+                group = group[name]
+            group[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def json(self, path: str) -> dict:
+        return json.loads((self.folder / path).read_text())
+
+    def csv(self, path: str) -> pd.DataFrame:
+        return pd.read_csv(self.folder / path, keep_default_na=False)
+
+
+def small_encoder(folder: Path) -> None:
+    """Write a small BERT of random weights in the published layout."""
+    letters = [*"abcdefghijklmnopqrstuvwxyz'.,!?", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz'")]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=5 + len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Return a clone with everything made small, reproduced once."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    small_encoder(folder / "encoder")
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder / "clone")], check=True)
+    made = Clone(folder / "clone")
+    for name in ("stages", "dvc.yaml", "params.yaml"):  # what is being worked on, committed or not
+        source, target = ROOT / name, made.folder / name
+        if source.is_dir():
+            shutil.rmtree(target)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    ran = made.repro(
+        data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
+        text__encoder=str(folder / "encoder"), text__epochs=1, text__learning_rate=0.01,
+        forest__trees=5, forest__cross_fit=2, plot__dpi=40, runtime__threads=1,
+    )  # fmt: skip
+    assert ran == STAGES
+    return made
+
+
+def test_what_a_user_gets(clone):
+    scores = clone.json("metrics/evaluation.json")
+    assert {"uar", "wa", "macro_f1", "weighted_f1", "recall", "majority_wa", "utterances"} <= scores["audio"].keys()
+    assert {"fine_tuned", "zero_shot", "majority", "utterances"} <= scores["text"].keys()
+    for kind in ("fine_tuned", "zero_shot"):
+        assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc"}
+        assert scores["text"][kind]["vad"]["ccc"].keys() == {"valence", "arousal", "dominance", "mean"}
+        assert scores["text"][kind]["emotion"].keys() == {"accuracy", "macro_f1", "weighted_f1", "uar"}
+    split = clone.csv("data/splits/audio.csv")
+    test = set(split.loc[split["split"] == "test", "utterance"])
+    audio, text = clone.csv("data/predictions/audio.csv"), clone.csv("data/predictions/text.csv")
+    assert set(audio["utterance"]) == test
+    labels = sorted(set(split["emotion"]))
+    assert list(audio) == ["utterance", "speaker", "truth", "prediction", *(f"p_{label}" for label in labels)]
+    assert audio.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
+    assert set(text["utterance"]) <= test  # the text branch holds out what the audio branch does
+    names = ["valence", "arousal", "dominance"]
+    assert list(text) == [
+        "utterance", *names, *(f"{n}_predicted" for n in names), *(f"{n}_zero_shot" for n in names),
+        "emotion", "emotion_predicted", "emotion_zero_shot",
+    ]  # fmt: skip
+    figures = {path.name for path in (clone.folder / "metrics/figures").iterdir()}
+    assert figures == {"training.png", "confusion_audio.png", "confusion_text.png", "vad.png"}
+    log = (clone.folder / "metrics/text/log.csv").read_text().splitlines()
+    assert log[0] == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae"
+    assert len(log) == 2
+
+
+def test_nothing_reruns_when_nothing_changed_and_git_is_told_of_all(clone):
+    assert clone.repro() == []
+    untracked = clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()
+    assert not [line for line in untracked if line.startswith("??") and "metrics/" not in line]
+    assert "up to date" in clone.run("dvc", "status").stdout
+
+
+# Each row starts from the state that the row before it left.
+TABLE = [
+    ({"runtime__workers": 1, "runtime__device": "cpu"}, []),
+    ({"train__learning_rate": 0.002}, AUDIO[1:]),
+    ({"model__pooling": "mean"}, AUDIO[1:]),
+    ({"model__trainable_layers": 0}, AUDIO),
+    ({"forest__trees": 7}, ["fit_forest", "evaluate", "plot"]),
+    ({"text__dropout": 0.2}, TEXT),
+    ({"evaluate__anchors__valence__low": ["Terrible."]}, ["evaluate", "plot"]),
+    ({"plot__dpi": 50}, ["plot"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), TABLE, ids=lambda v: next(iter(v)) if isinstance(v, dict) else "")
+def test_only_what_a_parameter_touches_reruns(clone, changes, expected):
+    assert clone.repro(**changes) == expected
+
+
+def test_another_backbone_reruns_the_audio_branch_alone(clone, shared):
+    weights = str(shared("weights/whisper-base-encoder").resolve())
+    assert clone.repro(model__backbone=weights) == AUDIO
+    assert clone.repro(model__backbone="whisper_tiny_en") == []  # restored from the run-cache
+
+
+def manifest(clone: Clone, name: str, **columns: str) -> str:
+    """Write a corpus of the user's own: the demo corpus under another name."""
+    root = clone.folder / "data/raw/audio"
+    rows = pd.read_csv(root / "manifest.csv", dtype=str, keep_default_na=False)
+    for column in ("utterance", "corpus", "speaker"):
+        rows[column] = rows[column].str.replace("demo", name)
+    rows["path"] = [str(root / path) for path in rows["path"]]
+    rows.assign(**columns).to_csv(clone.folder / f"{name}.csv", index=False)
+    return f"{name}.csv"
+
+
+def test_a_change_of_one_branch_leaves_the_other_alone(clone):
+    text = manifest(clone, "words", path="")
+    ran = clone.repro(data__text__corpora=[text])
+    assert ran == ["fetch", "split", *TEXT]
+    audio = manifest(clone, "sounds")
+    keep = clone.folder / "kept"  # fetch clears its folder; a corpus of one's own lies elsewhere
+    shutil.copytree(clone.folder / "data/raw/audio", keep)
+    rows = pd.read_csv(clone.folder / audio, dtype=str, keep_default_na=False)
+    rows["path"] = [path.replace("data/raw/audio", "kept") for path in rows["path"]]
+    rows.to_csv(clone.folder / audio, index=False)
+    assert clone.repro(data__audio__corpora=[audio]) == ["fetch", "resample", "split", *AUDIO]
+    folds = {"split__audio__strategy": "speaker_folds", "split__audio__folds": 3, "split__audio__fold": 1}
+    assert clone.repro(**folds) == ["split", *AUDIO[1:]]
+    assert clone.repro(split__audio__fold=2) == ["split", *AUDIO[1:]]
+    # A value that was there before trains nothing: DVC restores what came out of it.
+    assert not set(clone.repro(split__audio__fold=1)) & {"finetune_audio", "finetune_text", "fit_forest", "evaluate"}
+
+
+def test_a_branch_that_is_switched_off_is_left_out(clone):
+    clone.repro(data__text__corpora=[])
+    assert clone.json("metrics/evaluation.json")["text"] == {"utterances": 0}
+    clone.repro(data__text__corpora=["words.csv"], data__audio__corpora=[])
+    assert clone.json("metrics/evaluation.json")["audio"] == {"utterances": 0}
+
+
+def test_wrong_parameters_stop_the_run_with_one_message(clone):
+    before = (clone.folder / "params.yaml").read_text()
+    clone.set(train__epochs="many")
+    done = clone.run("dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "params.yaml: 1 invalid value(s)" in done.stderr + done.stdout
+    assert "train.epochs: 'many'" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    (clone.folder / "params.yaml").write_text(before)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(clone):
+    clone.repro(data__audio__corpora=["sounds.csv"], train__seed=7)
+    lock = (clone.folder / "dvc.lock").read_bytes()
+    clone.set(train__seed=8)
+    clone.repro()
+    other = (clone.folder / "dvc.lock").read_bytes()
+    assert other != lock
+    run_cache = clone.folder / ".dvc/cache/runs"
+    shutil.rmtree(run_cache)
+    clone.set(train__seed=7)
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=clone.folder, env=ENVIRONMENT, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (clone.folder / ".checkpoints/finetune_audio").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    clone.repro()
+    assert (clone.folder / "dvc.lock").read_bytes() == lock
