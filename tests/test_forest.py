@@ -179,6 +179,15 @@ def test_a_corpus_without_vad_is_predicted_by_the_regressor_itself(made: list[Re
     assert (vad == 5.0).all(axis=None)
 
 
+def test_a_text_that_chances_to_be_known_is_left_out_rather_than_trained_for(made: list[Regressor]):
+    rated = table(6, 4, emotion="")
+    other = table(2, 3, corpus="meld", valence=np.nan, arousal=np.nan, dominance=np.nan)
+    other["utterance"], other.loc[1:, "transcript"] = "meld/" + other["utterance"], "then " + other["transcript"][1:]
+    rows = pd.concat([rated, other], ignore_index=True)
+    assert list(vad_of(rows).index) == list(rows.index[-5:])
+    assert not made
+
+
 def test_the_same_text_in_a_corpus_without_vad_is_cross_fitted(made: list[Regressor]):
     other = table(1, 3, corpus="meld", valence=np.nan, arousal=np.nan, dominance=np.nan)
     other["utterance"] = "meld/" + other["utterance"]

@@ -25,10 +25,12 @@ from stages.training.tracking import Tracker
 def unseen_vad(
     rows: pd.DataFrame, trained: Trained, parts: int, device: torch.device, checkpoints: Path
 ) -> pd.DataFrame:
-    """Predict the VAD of every training utterance that has an emotion.
+    """Predict the VAD of the training utterances that have an emotion.
 
-    Texts the regressor did not learn from (those of a corpus without VAD) it predicts itself. The others
-    are divided into parts, and each part is predicted by a regressor trained in the same way on the rest.
+    Where a corpus has both, VAD and emotions, the utterances that the regressor learnt from are divided into
+    parts, and each part is predicted by a regressor trained in the same way on the rest. Where it learnt from
+    other corpora alone it predicts itself, and what chances to have the text of a training utterance ("Yes.")
+    is left out: a few rows are not worth that many trainings.
 
     Args:
         rows: the split table of the text branch
@@ -38,7 +40,7 @@ def unseen_vad(
         checkpoints: folder for the weights of the best epochs, removed at the end
 
     Returns:
-        the three dimensions, indexed as ``rows``
+        the three dimensions, indexed by rows of the table
 
     Raises:
         UserError: if there are too few utterances, or the pretrained encoder is another one by now
@@ -46,14 +48,14 @@ def unseen_vad(
     train, dev = rows[rows["split"] == "train"], rated(rows[rows["split"] == "dev"])
     labelled = train[train["emotion"] != ""]
     text = same_text(train["transcript"])
-    seen = train[text.isin(text[rated(train).index])]  # also those of a corpus without VAD, where texts coincide
-    vad = pd.DataFrame(np.nan, labelled.index, list(DIMENSIONS))
-
+    learnt = rated(train)
+    seen = train[text.isin(text[learnt.index])]
     fresh = labelled.index.difference(seen.index, sort=False)
+    vad = pd.DataFrame(np.nan, labelled.index, list(DIMENSIONS))
     if len(fresh):
         vad.loc[fresh] = predict(trained, list(labelled["transcript"][fresh]), device)
-    if not labelled.index.isin(seen.index).any():
-        return vad
+    if not labelled.index.isin(learnt.index).any():
+        return vad.loc[fresh]
     for number, part in enumerate(divide(seen, parts), start=1):
         wanted = labelled.index.intersection(part.index, sort=False)
         if wanted.empty:
