@@ -194,7 +194,7 @@ def test_wrong_parameters_stop_the_run_with_one_message(clone):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     lock = (clone.folder / "dvc.lock").read_bytes()
-    shutil.rmtree(clone.folder / ".dvc/cache/runs")  # nothing is restored: it is made again
+    shutil.rmtree(clone.folder / ".dvc/cache")  # nothing can be restored: all is made again
     process = subprocess.Popen(
         ["dvc", "repro", "--single-item", "--force", "finetune_audio"], cwd=clone.folder, env=ENVIRONMENT,
         start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -205,7 +205,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (clone.folder / "models/audio/config.json").exists()
-    assert clone.repro() == ["finetune_audio"]  # what follows finds the same bytes, and stays
+    assert {"encode", "finetune_audio", "finetune_text", "fit_forest"} <= set(clone.repro())
     assert (clone.folder / "dvc.lock").read_bytes() == lock
 
 
