@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
 

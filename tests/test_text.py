@@ -1,3 +1,5 @@
+"""The text branch: batches, the regressor, its training and its stages."""
+
 from __future__ import annotations
 
 import hashlib
@@ -12,74 +14,19 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForMaskedLM, BertTokenizer, RobertaConfig, RobertaModel, T5Config
+from tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
 
 from stages import finetune_text, fit_forest
 from stages.contracts import tables
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.parameters import Text, ZeroShot
+from stages.contracts.parameters import ZeroShot
 from stages.contracts.splits import TEXT, TextItem
 from stages.text import encoders, forest, saving
 from stages.text.batches import Collate, items
-from stages.text.fitting import fit, predict, rated, scores
-from stages.text.regressor import Regressor, Targets, masked_mean
+from stages.text.fitting import predict, rated, scores
+from stages.text.regressor import Targets, masked_mean
 from stages.text.zero_shot import Calibration, anchors
-from stages.training.tracking import Tracker
-
-PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
-CPU = torch.device("cpu")
-GOOD, BAD = ["wonderful", "great", "happy"], ["terrible", "awful", "sad"]
-WORDS = [*GOOD, *BAD, "the", "day", "was", "a", "very", "news", "is", "here", "today", "film"]
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """A folder with a random BERT of a whole model's checkpoint, and its tokenizer."""
-    torch.manual_seed(0)
-    folder = tmp_path / "tiny"
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **SMALL)
-    BertForMaskedLM(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
-    BertTokenizer(str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
-    return folder
-
-
-def settings(encoder: Path | str, **changes: object) -> Text:
-    text = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["text"]
-    return Text.model_validate(text | {"encoder": str(encoder), "max_tokens": 32, "epochs": 2} | changes)
-
-
-def sentences(count: int, seed: int) -> pd.DataFrame:
-    """Rows of a split table whose words carry the valence."""
-    draw = np.random.default_rng(seed)
-    rows = []
-    for i in range(count):
-        good = bool(i % 2)
-        words = [*draw.choice(WORDS[6:], draw.integers(1, 9)), draw.choice(GOOD if good else BAD)]
-        vad = np.clip(np.array([4.2 if good else 1.8, 3.5, 2.5]) + draw.normal(0, 0.2, 3), 1, 5)
-        split = ("train", "train", "train", "dev", "test")[i % 5]
-        rows.append(
-            {"utterance": f"own/{i}", "corpus": "own", "speaker": f"own/{i % 4}", "split": split,
-             "transcript": " ".join(words), "emotion": "happiness" if good else "sadness",
-             **dict(zip(DIMENSIONS, vad, strict=True))}
-        )  # fmt: skip
-    return tables.check(rows, TextItem, "rows")
-
-
-def fitted(tiny: Path, tmp_path: Path, **changes: object) -> tuple[saving.Trained, Tracker]:
-    rows, tracker = sentences(60, 1), Tracker("test")
-    train, dev = rows[rows["split"] == "train"], rows[rows["split"] == "dev"]
-    return fit(train, dev, settings(tiny, **changes), CPU, tracker, tmp_path / "checkpoints"), tracker
-
-
-def regressor(tiny: Path, **changes: object) -> tuple[Regressor, encoders.Pretrained]:
-    pretrained = encoders.load(str(tiny))
-    targets = Targets([3.0, 3.0, 3.0], [0.5, 0.5, 0.5])
-    return Regressor(pretrained.encoder, settings(tiny, **changes), targets).eval(), pretrained
-
 
 # Pooling, standardisation, batches
 
@@ -129,105 +76,6 @@ def test_scores_are_on_the_scale_of_one_to_five():
     assert found["mse"] == pytest.approx(1 / 3)
     assert found["rmse"] == pytest.approx(np.sqrt(1 / 3))
     assert found["mae"] == pytest.approx(1 / 3)
-
-
-# Loading
-
-
-def test_the_embedded_encoder_is_loaded_from_its_package():
-    pretrained = encoders.load("all-MiniLM-L6-v2")
-    assert pretrained.origin.sha256 == encoders.EMBEDDED_SHA256
-    assert pretrained.encoder.config._attn_implementation == "sdpa"
-    assert {p.dtype for p in pretrained.encoder.parameters()} == {torch.float32}
-
-
-def test_every_weight_comes_from_the_file(tiny: Path):
-    stored = load_file(tiny / "model.safetensors")
-    loaded = encoders.load(str(tiny)).encoder.state_dict()
-    assert loaded
-    assert all(torch.equal(tensor, stored[f"bert.{name}"]) for name, tensor in loaded.items())
-
-
-def test_a_roberta_without_pooler_and_old_names_of_norms_load(tiny: Path, tmp_path: Path):
-    torch.manual_seed(0)
-    folder = tmp_path / "roberta"
-    network = RobertaModel(RobertaConfig(vocab_size=40, max_position_embeddings=70, pad_token_id=0, **SMALL))
-    network.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(tiny / name, folder)
-    state = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor.half()
-        for name, tensor in load_file(folder / "model.safetensors").items()
-    }
-    save_file(state, folder / "model.safetensors")
-    pretrained = encoders.load(str(folder))
-    expected = network.state_dict()
-    assert all(torch.equal(t, expected[n].half().float()) for n, t in pretrained.encoder.state_dict().items())
-    batch = Collate(pretrained.tokenizer)(items(["great day", "sad"], pretrained.tokenizer, 32).examples)
-    assert batch["input_ids"].shape == (2, 4)
-
-
-def spoilt(tiny: Path, how: str) -> None:
-    weights = tiny / "model.safetensors"
-    state, key = load_file(weights), "bert.encoder.layer.0.output.dense.weight"
-    match how:
-        case "missing":
-            del state[key]
-        case "renamed":
-            state[key.replace("dense", "denes")] = state.pop(key)
-        case "misshaped":
-            state[key] = torch.zeros(3, 3)
-    save_file(state, weights)
-    match how:
-        case "pointer":
-            weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-        case "truncated":
-            weights.write_bytes(weights.read_bytes()[:-100])
-        case "absent":
-            weights.unlink()
-        case "no vocabulary":
-            for name in ("vocab.txt", "tokenizer.json"):
-                (tiny / name).unlink()
-        case "other family":
-            T5Config(vocab_size=30).save_pretrained(tiny)
-        case "wrong type":
-            (tiny / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": "wide"}))
-
-
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        ("missing", r"missing: encoder\.layer\.0\.output\.dense\.weight"),
-        ("renamed", r"unexpected: encoder\.layer\.0\.output\.denes\.weight"),
-        ("misshaped", r"misshaped: encoder\.layer\.0\.output\.dense\.weight \[3, 3\] instead of \[16, 32\]"),
-        ("pointer", "Git LFS pointer"),
-        ("truncated", "not a whole file of tensors"),
-        ("absent", "no weights"),
-        ("no vocabulary", "tokenizer knows 5 tokens"),
-        ("other family", "t5 is not an encoder of whole texts"),
-        ("wrong type", "not a text encoder .*hidden_size"),
-    ],
-)
-def test_wrong_weights_are_refused(tiny: Path, how: str, said: str):
-    spoilt(tiny, how)
-    with pytest.raises(UserError, match=said):
-        encoders.load(str(tiny))
-
-
-def test_an_encoder_that_cannot_be_had_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match=r"text\.encoder: someone/nothing .* run `hf download someone/nothing"):
-        encoders.load("someone/nothing")
-    with pytest.raises(UserError, match=r"text\.encoder: no folder at \./nothing"):
-        encoders.load("./nothing")
-
-
-def test_max_tokens_beyond_the_encoder_are_refused(tiny: Path):
-    pretrained = encoders.load(str(tiny))
-    encoders.check_tokens(64, pretrained)
-    for wrong in (2, 65):
-        with pytest.raises(UserError, match=rf"text\.max_tokens: {wrong}, but .* reads 3 to 64 tokens"):
-            encoders.check_tokens(wrong, pretrained)
 
 
 # Training and saving

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from safetensors.torch import save_file
 
 from stages.audio.model import AudioModel
 from stages.backbones.backbone import Suffix
@@ -15,6 +12,7 @@ from stages.backbones.catalogue import load as load_backbone
 from stages.contracts.checkpoint import load_strictly, read_state
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Model
+from stages.training.saving import read_config, write_config, write_model
 
 FOLDER = Path("models/audio")
 
@@ -49,21 +47,18 @@ def build(settings: Model, encoding: dict[str, Any], labels: Sequence[str]) -> A
 
 def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None:
     """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     config = {
         "labels": trained.labels,
         "model": trained.settings.model_dump(),
         "encoding": trained.encoding,
         **extra,
     }
-    _write(folder, config)
+    write_model(folder, trained.model, config)
 
 
 def save_none(folder: Path = FOLDER) -> None:
     """Write that there is no model, because the audio branch has no utterances."""
-    _write(folder, {"labels": []})
+    write_config(folder, {"labels": []})
 
 
 def load(folder: Path = FOLDER) -> Trained | None:
@@ -72,18 +67,10 @@ def load(folder: Path = FOLDER) -> Trained | None:
     Raises:
         UserError: if weights are missing, or are not those of the configuration
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no audio model; run `dvc repro finetune_audio`") from None
+    config = read_config(folder, "finetune_audio")
     if not config["labels"]:
         return None
     settings, labels, encoding = Model.model_validate(config["model"]), config["labels"], config["encoding"]
     model = build(settings, encoding, labels)
     load_strictly(model, read_state(folder), str(folder))
     return Trained(model.eval(), settings, labels, encoding)
-
-
-def _write(folder: Path, config: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

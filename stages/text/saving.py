@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
-from stages.contracts.errors import UserError
 from stages.contracts.parameters import Text
 from stages.text.encoders import build
 from stages.text.regressor import Regressor, Targets
+from stages.training.saving import read_config, write_config, write_model
 
 FOLDER = Path("models/text")
 
@@ -33,13 +31,11 @@ class Trained(NamedTuple):
 
 def save(trained: Trained, folder: Path = FOLDER) -> None:
     """Write ``model.safetensors``, ``config.json`` and ``tokenizer/``; the same model gives the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.model.state_dict().items()}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     trained.tokenizer.save_pretrained(folder / "tokenizer")
     targets = trained.model.targets
-    _write(
+    write_model(
         folder,
+        trained.model,
         {
             "rows": trained.rows,
             "epoch": trained.epoch,
@@ -54,8 +50,7 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
 
 def save_none(folder: Path = FOLDER) -> None:
     """Write that there is no regressor, because the text branch has no utterances."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder, {"rows": 0})
+    write_config(folder, {"rows": 0})
 
 
 def load(folder: Path = FOLDER) -> Trained | None:
@@ -64,10 +59,7 @@ def load(folder: Path = FOLDER) -> Trained | None:
     Raises:
         UserError: if weights are missing, or are not those of the configuration
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no text regressor; run `dvc repro finetune_text`") from None
+    config = read_config(folder, "finetune_text")
     if config["rows"] == 0:
         return None
     settings = Text.model_validate(config["text"])
@@ -77,7 +69,3 @@ def load(folder: Path = FOLDER) -> Trained | None:
     load_strictly(model, read_state(folder), str(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     return Trained(model.eval(), tokenizer, settings, Origin(**config["encoder"]), config["epoch"], config["rows"])
-
-
-def _write(folder: Path, config: dict[str, object]) -> None:
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
