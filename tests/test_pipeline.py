@@ -122,6 +122,12 @@ def test_what_a_user_gets(clone):
     assert len(log) == 2
 
 
+def test_dvc_shows_plots_and_metrics_without_a_complaint(clone):
+    shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
+    assert "WARNING" not in shown.stdout + shown.stderr
+    assert "audio.uar" in clone.run("dvc", "metrics", "show").stdout
+
+
 def test_nothing_reruns_when_nothing_changed_and_git_is_told_of_all(clone):
     assert clone.repro() == []
     untracked = clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()

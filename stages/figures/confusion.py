@@ -27,7 +27,7 @@ def draw(truth: pd.Series, prediction: pd.Series, title: str, path: Path, dpi: i
     counts = confusion_matrix(truth, prediction, labels=labels)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     with figure(path, 1, dpi, size=max(3.2, 0.65 * len(labels))) as (drawn, (axes,)):
-        image = axes.imshow(shares, cmap="cividis_r", vmin=0, vmax=1)
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(counts.shape):
             share = shares[row, column]
             text = f"{share:.2f}\n{counts[row, column]}"
