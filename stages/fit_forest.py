@@ -25,6 +25,7 @@ def main() -> None:
     emotions = rows.loc[(rows["split"] == "train") & (rows["emotion"] != ""), "emotion"]
     forest.require_two(emotions)  # before regressors are trained for nothing
     vad = unseen_vad(rows, trained, settings.cross_fit, device, Path(".checkpoints/fit_forest"))
+    forest.require_two(emotions[vad.index])  # a text that the regressor knows by chance may have been left out
     forest.save(forest.fit(vad.to_numpy(), emotions[vad.index], settings))
     print(f"fit_forest: {settings.trees} trees on {len(vad)} utterances, {emotions.nunique()} emotions")
 
