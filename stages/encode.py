@@ -14,8 +14,9 @@ import torch
 from tqdm import tqdm
 
 from stages.audio import store
-from stages.backbones.backbone import SAMPLE_RATE, Backbone
+from stages.backbones.backbone import Backbone
 from stages.backbones.catalogue import load as load_backbone
+from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import audio_path, read_manifest
 from stages.contracts.parameters import load

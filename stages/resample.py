@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from stages.contracts import tables
+from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import Rejection, audio_path, read_manifest, write_manifest
 from stages.contracts.parameters import load
-from stages.recordings.resampling import RATE, Converted, convert_all
+from stages.recordings.resampling import Converted, convert_all
 
 RAW = Path("data/raw/audio/manifest.csv")
 AUDIO = Path("data/audio/manifest.csv")
@@ -29,7 +30,7 @@ def main() -> None:
     kept = manifest.iloc[good].assign(
         path=[names[i] for i in good],
         sha256=[outcomes[i].sha256 for i in good],
-        seconds=[outcomes[i].samples / RATE for i in good],
+        seconds=[outcomes[i].samples / SAMPLE_RATE for i in good],
     )
     rejected = manifest[["utterance", "path"]].assign(reason=[str(outcome) for outcome in outcomes]).drop(index=good)
     if len(kept) + len(rejected) != len(manifest):
@@ -38,7 +39,7 @@ def main() -> None:
     tables.write(rejected, REJECTED, Rejection)
     refuse_many(rejected, len(manifest), resample.max_rejected)
     write_manifest(kept, AUDIO)
-    print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {RATE} Hz; {len(rejected)} rejected")
+    print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {SAMPLE_RATE} Hz; {len(rejected)} rejected")
 
 
 def refuse_many(rejected: pd.DataFrame, total: int, allowed: float) -> None:

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from stages.contracts.checkpoint import Origin
 from stages.contracts.errors import UserError
 
-SAMPLE_RATE = 16_000
-
 
 class Encoding(NamedTuple):
     """What the frozen network says of one clip."""

@@ -22,6 +22,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from stages.backbones.backbone import Backbone, Suffix
 from stages.backbones.ctranslate2 import read_variables
+from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
 
 STRIDE = 320  # samples a frame stands for
@@ -74,7 +75,7 @@ class Whisper(Backbone):
         frames = -(-len(waveform) // STRIDE)
         padded = np.zeros(frames * STRIDE + TAIL, dtype=np.float32)
         padded[: len(waveform)] = waveform.cpu().numpy()
-        mel = self.features(padded, sampling_rate=16_000, padding="longest", truncation=False, return_tensors="pt")
+        mel = self.features(padded, sampling_rate=SAMPLE_RATE, padding="longest", truncation=False, return_tensors="pt")
         weight = self.embedding["conv1"].weight
         x = mel.input_features[:, :, : 2 * frames].to(weight.device, weight.dtype)
         x = gelu(self.embedding["conv2"](gelu(self.embedding["conv1"](x))))

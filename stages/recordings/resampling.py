@@ -12,10 +12,10 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
 from stages.recordings.reading import Rejected, duration, fingerprint, mono_blocks, open_audio
 
-RATE = 16_000  # Hz
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
 
@@ -63,10 +63,10 @@ def convert(source: Path, target: Path) -> Converted:
 
 
 def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    if rate == RATE:
+    if rate == SAMPLE_RATE:
         yield from blocks
         return
-    stream = soxr.ResampleStream(rate, RATE, num_channels=1, dtype="float32", quality="HQ")
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, num_channels=1, dtype="float32", quality="HQ")
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)  # what the filter still holds
@@ -75,7 +75,7 @@ def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
 def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
     samples, silent = 0, True
     try:
-        with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16", format="FLAC") as file:
+        with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
             for block in blocks:
                 # Rounded and clipped here: float32 holds 16 bits exactly, so what needs no resampling stays as it is.
                 quantised = np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
@@ -85,9 +85,9 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
     except soundfile.SoundFileError as error:
         raise UserError(f"{path}: cannot be written ({error}); is the disk full?") from None
     if samples < MIN_SAMPLES:
-        raise Rejected(f"too short: {samples} samples at {RATE} Hz, fewer than {MIN_SAMPLES}")
+        raise Rejected(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
     if silent:
         raise Rejected(f"digital silence: all {samples} samples are zero at 16 bit")
-    if duration(path) != samples / RATE:  # a disk that fills up as the file is closed is no error to libsndfile
+    if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
         raise UserError(f"{path}: not written whole; is the disk full?")
     return samples

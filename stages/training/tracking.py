@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from dvclive import Live
-from dvclive.error import InvalidDvcyamlError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.contracts.errors import UserError
@@ -32,7 +31,7 @@ def live(folder: Path) -> Iterator[Live]:
     try:
         with Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False) as opened:
             yield opened
-    except (SCMError, InvalidDvcyamlError) as error:
+    except SCMError as error:
         raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
 
 
