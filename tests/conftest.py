@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
@@ -21,3 +22,26 @@ def shared():
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Return a function from a family, and changes of its configuration, to a folder with such a network."""
+    from benchmarks.networks import write  # here, for tests that need no network
+
+    written = {}
+
+    def folder(family, **changes):
+        key = f"{family}-{'-'.join(map(str, changes.values()))}"
+        if key not in written:
+            changes = {"small": True} | changes
+            written[key] = write(family, tmp_path_factory.mktemp("networks") / key.strip("-"), **changes)
+        return written[key]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder(folders):
+    """Return a small Whisper of random weights in the published layout; it hears exactly one second."""
+    return folders("whisper")

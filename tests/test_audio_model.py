@@ -9,14 +9,16 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
-from test_backbones import clip, folder  # noqa: F401
 
+from benchmarks.networks import FAMILIES
+from clips import clip
 from stages.audio import saving, store
 from stages.audio.batches import Collate, items
 from stages.audio.layers import Concat, Weighted
 from stages.audio.losses import CrossEntropy, class_weights
 from stages.audio.pooling import AttentiveStatistics, Mean
-from stages.backbones.catalogue import load as load_backbone
+from stages.audio.zero_shot import zero_shot
+from stages.backbones.loading import load as load_backbone
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Model, Runtime, Scale, Train
 from stages.scoring.classification import classification
@@ -109,8 +111,12 @@ def test_weighted_cross_entropy_equals_the_formula():
 
 
 @pytest.fixture
-def data(tmp_path, folder):  # noqa: F811
+def data(tmp_path, folder):
     """Return a store of loud and soft noise, and its split."""
+    return encoded(folder, tmp_path)
+
+
+def encoded(folder, where):
     backbone = load_backbone(str(folder))
     rows = [
         {"utterance": f"c/u{i}", "corpus": "c", "speaker": f"c/s{i % 6}", "emotion": LABELS[i % 2],
@@ -122,17 +128,17 @@ def data(tmp_path, folder):  # noqa: F811
         for i, row in enumerate(rows):
             noise = clip(4_000 + 700 * (i % 9), i)
             waveform = noise.cumsum(0) * 0.05 if row["emotion"] == "low" else noise
-            frames, statistics = backbone.encode(waveform, 2)
+            frames, statistics = backbone.encode([waveform], 2)[0]
             yield row["utterance"], frames.numpy(), statistics.numpy()
 
     encoding = {
-        "backbone": backbone.origin.provenance(), "blocks": 3, "trainable_layers": 2, "dim": 32,
+        "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": 2, "dim": backbone.dim,
     }  # fmt: skip
-    store.write(tmp_path / "encoded", encodings(), 32, 4, encoding)
-    return store.Store(tmp_path / "encoded"), pd.DataFrame(rows)
+    store.write(where / "encoded", encodings(), backbone.dim, backbone.blocks + 1, encoding)
+    return store.Store(where / "encoded"), pd.DataFrame(rows)
 
 
-def trained(data, folder, where: Path, **changes):  # noqa: F811
+def trained(data, folder, where: Path, **changes):
     opened, rows = data
     device = prepare(RUNTIME, 1)
     settings = model_settings(folder, **changes)
@@ -153,7 +159,7 @@ def trained(data, folder, where: Path, **changes):  # noqa: F811
     ("features", "layer_mix"),
     [("suffix", "concat"), ("layers", "concat"), ("layers", "weighted"), ("both", "concat"), ("both", "weighted")],
 )
-def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_path, features, layer_mix):  # noqa: F811
+def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_path, features, layer_mix):
     changes = {"features": features, "layer_mix": layer_mix, "head": "linear" if features == "both" else "norm_mlp"}
     model, settings, sets, collate, tracker, best, device = trained(data, folder, tmp_path, **changes)
     assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]
@@ -167,18 +173,75 @@ def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_p
     np.testing.assert_array_equal(predict(again.model, sets["test"], collate, 5, device), outputs)
 
 
-def test_the_same_seed_gives_the_same_weights(data, folder, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "whisper"])
+def test_every_family_learns_and_predicts_the_same_in_any_batch(folders, tmp_path, family):
+    path = folders(family)
+    data = encoded(path, tmp_path)
+    model, settings, sets, collate, tracker, _, device = trained(data, path, tmp_path, layer_mix="weighted")
+    assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]
+    saving.save(saving.Trained(model, settings, LABELS, data[0].encoding), {}, tmp_path / "model")
+    again = saving.load(tmp_path / "model").model
+    assert {k for k, v in again.named_parameters() if v.requires_grad} == {
+        k for k, v in model.named_parameters() if v.requires_grad
+    }
+    alone, together = (predict(again, sets["test"], collate, size, device) for size in (1, 12))
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_allclose(predict(model, sets["test"], collate, 5, device), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_weighted_mix_of_a_store_is_that_of_the_frames(folders, tmp_path, family):
+    backbone = load_backbone(str(folders(family)))
+    with torch.no_grad():
+        embedded = backbone.embed(clip())
+        states = [embedded[None], *backbone.whole.states(embedded[None], None)]
+        layers = torch.stack([*states[:-1], backbone.whole.norm(states[-1])])[:, 0, backbone.whole.extra_tokens :]
+    mix = Weighted(backbone.blocks + 1, backbone.dim)
+    torch.nn.init.normal_(mix.weights)
+    expected = torch.einsum("l,lfd->fd", mix.weights.softmax(0), layers).mean(0)
+    statistics = backbone.encode([clip()], 0)[0].statistics
+    torch.testing.assert_close(mix(statistics[None])[0], expected, atol=1e-5, rtol=0)
+    store.write(tmp_path, [("c/u", embedded.numpy(), statistics.numpy())], backbone.dim, len(layers), {})
+    stored = torch.from_numpy(store.Store(tmp_path).statistics("c/u"))
+    torch.testing.assert_close(mix(stored[None])[0], expected, atol=2e-3, rtol=0)  # float16
+
+
+def test_layer_statistics_alone_need_no_frames(data, folder, tmp_path):
+    (tmp_path / "encoded/frames.npy").unlink()
+    fresh = store.Store(tmp_path / "encoded"), data[1]
+    *_, tracker, _, _ = trained(fresh, folder, tmp_path, features="layers", trainable_layers=0)
+    assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]
+
+
+def test_zero_shot_adds_up_the_outputs_of_an_emotion(folders, tmp_path):
+    opened, rows = encoded(folders("emotion2vec"), tmp_path)
+    labels = ["anger", "boredom", "sadness"]  # no output stands for boredom
+    utterances = rows["utterance"][:5]
+    found = zero_shot(opened, utterances, labels)
+    head = load_backbone(str(folders("emotion2vec"))).head
+    for row, utterance in zip(found, utterances, strict=True):
+        scores = head.weight.numpy() @ opened.statistics(utterance)[0, -1] + head.bias.numpy()
+        expected = np.exp([scores[0], -np.inf, scores[6]])
+        np.testing.assert_allclose(row, expected / expected.sum(), atol=1e-5)
+    assert zero_shot(opened, utterances, ["boredom", "calm"]) is None
+
+
+def test_a_backbone_without_a_classifier_has_no_zero_shot(data):
+    assert zero_shot(data[0], ["c/u0"], ["anger", "sadness"]) is None
+
+
+def test_the_same_seed_gives_the_same_weights(data, folder, tmp_path):
     first, second = (trained(data, folder, tmp_path)[0].state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):  # noqa: F811
+def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
     model, _, sets, collate, _, _, device = trained(data, folder, tmp_path)
     alone, together = (predict(model, sets["test"], collate, size, device) for size in (1, 12))
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):  # noqa: F811
+def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
     model, *_ = trained(data, folder, tmp_path)
     pretrained = saving.build(model_settings(folder), data[0].encoding, LABELS)
 
@@ -190,7 +253,7 @@ def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp
     assert 0 < 3 * lower < upper
 
 
-def test_changed_backbone_weights_are_noticed(data, folder):  # noqa: F811
-    encoding = data[0].encoding | {"backbone": {"sha256": "another"}}
+def test_changed_backbone_weights_are_noticed(data, folder):
+    encoding = data[0].encoding | {"backbone": data[0].encoding["backbone"] | {"sha256": "another"}}
     with pytest.raises(UserError, match="the weights changed since they encoded the corpus"):
         saving.build(model_settings(folder), encoding, LABELS)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_text import SMALL
 from transformers import RobertaConfig, RobertaModel, T5Config
 
 from stages.contracts.errors import UserError
 from stages.text import encoders
 from stages.text.batches import Collate, items
+from tiny_text import SMALL
 
 
 def test_the_embedded_encoder_is_loaded_from_its_package():

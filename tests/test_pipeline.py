@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from closure import ROOT
 from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from closure import ROOT
 
 AUDIO = ["encode", "finetune_audio", "evaluate", "plot"]
 TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
@@ -107,13 +108,14 @@ def test_what_a_user_gets(clone):
     audio, text = clone.csv("data/predictions/audio.csv"), clone.csv("data/predictions/text.csv")
     assert set(audio["utterance"]) == test
     labels = sorted(set(split["emotion"]))
-    assert list(audio) == ["utterance", "speaker", "truth", "prediction", *(f"p_{label}" for label in labels)]
+    p_labels = [f"p_{label}" for label in labels]
+    assert list(audio) == ["utterance", "speaker", "truth", "prediction", "zero_shot", *p_labels]
     assert audio.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
     assert set(text["utterance"]) <= test  # the text branch holds out what the audio branch does
     names = ["valence", "arousal", "dominance"]
     assert list(text) == [
         "utterance", *names, *(f"{n}_predicted" for n in names), *(f"{n}_zero_shot" for n in names),
-        "emotion", "emotion_predicted", "emotion_zero_shot",
+        "emotion", "emotion_predicted", "emotion_zero_shot", *p_labels,
     ]  # fmt: skip
     figures = {path.name for path in (clone.folder / "metrics/figures").iterdir()}
     assert figures == {"training.png", "confusion_audio.png", "confusion_text.png", "vad.png"}

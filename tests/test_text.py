@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
 
 from stages import finetune_text, fit_forest
 from stages.contracts import tables
@@ -27,6 +26,7 @@ from stages.text.batches import Collate, items
 from stages.text.fitting import predict, rated, scores
 from stages.text.regressor import Targets, masked_mean
 from stages.text.zero_shot import Calibration, anchors
+from tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
 
 # Pooling, standardisation, batches
 

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from stages.audio.batches import Collate, items
 from stages.audio.saving import Trained
 from stages.audio.store import Store
+from stages.audio.zero_shot import zero_shot
 from stages.contracts.predictions import AUDIO_COLUMNS, audio_table
 from stages.scoring.baselines import majority_accuracy
 from stages.scoring.classification import classification, recalls
@@ -35,14 +36,18 @@ def evaluate(
         return {"utterances": 0}, test.reindex(columns=list(AUDIO_COLUMNS))
     examples = items(test, trained.labels, store)
     outputs = predict(trained.model, examples, Collate(store, trained.settings), BATCH, device)
-    table = audio_table(test, softmax(outputs.astype("float64"), axis=1), trained.labels)
-    scores = classification(table["truth"], table["prediction"])
-    return {
-        "uar": scores["uar"],
-        "wa": scores["accuracy"],
-        "macro_f1": scores["macro_f1"],
-        "weighted_f1": scores["weighted_f1"],
-        "recall": recalls(table["truth"], table["prediction"]),
-        "majority_wa": majority_accuracy(train["emotion"], table["truth"]),
+    probabilities = softmax(outputs.astype("float64"), axis=1)
+    said = zero_shot(store, test["utterance"], trained.labels)
+    table = audio_table(test, probabilities, said, trained.labels)
+    truth = table["truth"]
+    scores = _scores(truth, table["prediction"]) | {
+        "recall": recalls(truth, table["prediction"]),
+        "majority_wa": majority_accuracy(train["emotion"], truth),
         "utterances": len(test),
-    }, table
+    }
+    return scores | ({} if said is None else {"zero_shot": _scores(truth, table["zero_shot"])}), table
+
+
+def _scores(truth: pd.Series, prediction: pd.Series) -> dict[str, Any]:
+    scores = classification(truth, prediction)
+    return {"uar": scores["uar"], "wa": scores["accuracy"]} | {k: scores[k] for k in ("macro_f1", "weighted_f1")}

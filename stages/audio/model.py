@@ -47,8 +47,8 @@ class AudioModel(nn.Module):
         """Return class scores.
 
         Args:
-            frames: input of the trainable blocks, [batch, frames, dim]; with ``valid``
-            valid: True where a frame is real, [batch, frames]
+            frames: input of the trainable blocks, [batch, extra tokens + frames, dim]; with ``valid``
+            valid: True where a row of it is real
             statistics: mean and standard deviation of every layer, [batch, 2, layers, dim]
 
         Returns:
@@ -56,7 +56,7 @@ class AudioModel(nn.Module):
         """
         parts: list[Tensor] = []
         if self.suffix is not None:
-            parts.append(self.pooling(self.suffix(frames, valid), valid))
+            parts.append(self.pooling(*self.suffix(frames, valid)))
         if self.mix is not None:
             parts.append(self.mix(statistics))
         return self.head(torch.cat(parts, 1))

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from stages.audio.model import AudioModel
 from stages.backbones.backbone import Suffix
-from stages.backbones.catalogue import load as load_backbone
+from stages.backbones.loading import load_again
 from stages.contracts.checkpoint import load_strictly, read_state
-from stages.contracts.errors import UserError
 from stages.contracts.parameters import Model
 from stages.training.saving import read_config, write_config, write_model
 
@@ -34,14 +33,7 @@ def build(settings: Model, encoding: dict[str, Any], labels: Sequence[str]) -> A
     """
     suffix: Suffix | None = None
     if settings.features != "layers":
-        backbone = load_backbone(settings.backbone)
-        recorded = encoding["backbone"]
-        if recorded["sha256"] != backbone.origin.sha256:
-            raise UserError(
-                f"{settings.backbone}: the weights changed since they encoded the corpus "
-                f"(sha256 {recorded['sha256']} then, {backbone.origin.sha256} now); run `dvc repro -f encode`"
-            )
-        suffix = backbone.suffix(encoding["trainable_layers"])
+        suffix = load_again(encoding["backbone"]).suffix(encoding["trainable_layers"])
     return AudioModel(settings, suffix, encoding["blocks"] + 1, encoding["dim"], len(labels))
 
 

@@ -2,7 +2,8 @@
 
 A folder with
 
-- ``frames.npy``: float16, [frames of all utterances, dim], the input of the first trainable block;
+- ``frames.npy``: float16, [frames of all utterances, dim], the input of the first trainable block (before an
+  utterance's frames stand the backbone's extra tokens, if it has some);
 - ``layers.npy``: float16, [utterances, 2, blocks + 1, dim], mean and standard deviation over the frames
   of every layer of the pretrained network;
 - ``index.csv``: where the frames of an utterance stand;
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -110,14 +112,17 @@ class Store:
         self.folder = folder
         self.encoding: dict[str, Any] = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
         self.index = tables.read(folder / "index.csv", Entry).set_index("utterance")
-        self._frames = np.load(folder / "frames.npy", mmap_mode="r")
         self._layers = np.load(folder / "layers.npy", mmap_mode="r")
         self._rows = {utterance: row for row, utterance in enumerate(self.index.index)}
+
+    @cached_property
+    def _frames(self) -> np.ndarray:
+        return np.load(self.folder / "frames.npy", mmap_mode="r")  # opened when the first is asked for
 
     @property
     def dim(self) -> int:
         """Width of a frame."""
-        return self._frames.shape[1]
+        return self._layers.shape[3]
 
     @property
     def layers(self) -> int:

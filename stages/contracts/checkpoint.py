@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -88,25 +89,36 @@ def packaged(package: str, file: str, expected: str) -> Path | None:
 
 
 def read_state(folder: Path) -> dict[str, Tensor]:
-    """Return every tensor of a folder's weight files by name. Nothing but tensors is ever unpickled.
+    """Return every tensor of a folder's weight files by name.
 
     Raises:
-        UserError: if a file is cut short, is a Git LFS pointer, or holds anything but tensors
+        UserError: as :func:`read_tensors`
     """
     state: dict[str, Tensor] = {}
     for file in weight_files(folder):
-        with file.open("rb") as content:
-            if content.read(8) == b"version ":
-                raise UserError(f"{file}: a Git LFS pointer, not the weights; run `git lfs pull` in its folder")
-        try:
-            if file.suffix == ".safetensors":
-                state.update(load_file(file))
-            else:
-                state.update(torch.load(file, map_location="cpu", weights_only=True))
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{file}: not a whole file of tensors: {reason}; fetch it again") from None
+        state.update(read_tensors(file))
     return state
+
+
+def read_tensors(file: Path) -> dict[str, Any]:
+    """Return the content of a weight file. Nothing but tensors and plain containers is ever unpickled.
+
+    Raises:
+        UserError: if it is cut short, is a Git LFS pointer, or holds anything else
+    """
+    with file.open("rb") as content:
+        if content.read(8) == b"version ":
+            raise UserError(f"{file}: a Git LFS pointer, not the weights; run `git lfs pull` in its folder")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: not a whole file of tensors: {reason}; fetch it again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: holds a {type(content).__name__}, not tensors by name")
+    return content
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:

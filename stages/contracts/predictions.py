@@ -16,7 +16,7 @@ AUDIO = Path("data/predictions/audio.csv")
 TEXT = Path("data/predictions/text.csv")
 
 PROBABILITY = "p_"  # and the class
-AUDIO_COLUMNS = ("utterance", "speaker", "truth", "prediction")
+AUDIO_COLUMNS = ("utterance", "speaker", "truth", "prediction", "zero_shot")
 PREDICTED, ZERO_SHOT = "_predicted", "_zero_shot"
 TEXT_COLUMNS = (
     "utterance",
@@ -28,16 +28,22 @@ TEXT_COLUMNS = (
 )
 
 
-def audio_table(rows: pd.DataFrame, probabilities: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
-    """Return ``utterance, speaker, truth, prediction`` and one probability column ``p_LABEL`` per class.
+def audio_table(
+    rows: pd.DataFrame, probabilities: np.ndarray, zero_shot: np.ndarray | None, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return ``AUDIO_COLUMNS`` and one probability column ``p_LABEL`` per class.
 
     Args:
         rows: of the audio split
         probabilities: [rows, classes]
+        zero_shot: those of the zero-shot baseline, [rows, classes]; None: there is none
         labels: names of the classes
     """
+    names = np.asarray(labels, dtype=object)
     table = rows[["utterance", "speaker"]].assign(
-        truth=rows["emotion"], prediction=np.asarray(labels, dtype=object)[probabilities.argmax(1)]
+        truth=rows["emotion"],
+        prediction=names[probabilities.argmax(1)],
+        zero_shot="" if zero_shot is None else names[zero_shot.argmax(1)],
     )
     return table.assign(**{f"{PROBABILITY}{label}": probabilities[:, i] for i, label in enumerate(labels)})
 
@@ -57,7 +63,7 @@ def read_audio(path: Path = AUDIO) -> pd.DataFrame:
 def read_text(path: Path = TEXT) -> pd.DataFrame:
     """Read the text predictions; what is not known or was not predicted is NaN, an emotion empty."""
     table = _read(path, TEXT_COLUMNS)
-    numbers = [name for name in TEXT_COLUMNS if name.startswith(DIMENSIONS)]
+    numbers = [name for name in table.columns if name.startswith((*DIMENSIONS, PROBABILITY))]
     return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in numbers})
 
 

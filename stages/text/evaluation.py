@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import ZeroShot
-from stages.contracts.predictions import PREDICTED, TEXT_COLUMNS, ZERO_SHOT
+from stages.contracts.predictions import PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT
 from stages.scoring.baselines import majority_accuracy
 from stages.scoring.classification import classification
 from stages.scoring.regression import regression
@@ -61,6 +61,8 @@ def evaluate(
         baseline = clone(forest).fit(zero_shot[named.index], named["emotion"].to_numpy(dtype=str))
         for suffix, fitted in ((PREDICTED, forest), (ZERO_SHOT, baseline)):
             table[f"emotion{suffix}"] = fitted.predict(table[[f"{name}{suffix}" for name in VAD]].to_numpy())
+        columns = [f"{PROBABILITY}{emotion}" for emotion in forest.classes_]
+        table[columns] = forest.predict_proba(table[[f"{name}{PREDICTED}" for name in VAD]].to_numpy())
     scores = {
         "fine_tuned": _scores(table, PREDICTED),
         "zero_shot": _scores(table, ZERO_SHOT),
@@ -68,7 +70,7 @@ def evaluate(
         "majority": _majority(train, test),
         "utterances": len(test),
     }
-    return scores, table[list(TEXT_COLUMNS)]
+    return scores, table[[*TEXT_COLUMNS, *(name for name in table.columns if name.startswith(PROBABILITY))]]
 
 
 def _scores(table: pd.DataFrame, suffix: str) -> dict[str, Any]:
