@@ -7,8 +7,8 @@ import re
 
 import pytest
 import yaml
-from closure import ROOT
 
+from closure import ROOT
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import load
 

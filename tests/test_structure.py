@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from closure import ROOT, closure
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

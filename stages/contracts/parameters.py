@@ -90,6 +90,7 @@ class Model(Group):
 
 class Encode(Group):
     max_seconds: Positive
+    precision: Literal["float32", "bfloat16"]
 
 
 class Optimisation(Group):

@@ -32,4 +32,4 @@ def adamw(tiers: Iterable[Tier], settings: Optimisation) -> torch.optim.AdamW:
         ):
             if chosen:
                 groups.append({"params": chosen, "lr": settings.learning_rate * tier.scale, "weight_decay": decay})
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)  # one pass over the weights instead of ten

@@ -1,0 +1,228 @@
+"""What computing the frozen part once buys: a training step from the store against the other ways.
+
+    python -m benchmarks.encode                 # all families at full size, random weights
+    python -m benchmarks.encode wavlm whisper   # some
+
+For each family, in one run, on 8 clips of 4 s with the last 3 blocks trained:
+
+- encode: the whole network once over every clip, which happens once for all epochs and experiments
+- store: a training step from the store
+- prefix: the same step, computing the frozen part again
+- whole: the usual way: the published network, its convolutions frozen, trained on a zero-padded batch
+  (Whisper's on 30 s a clip, as it is published)
+
+Behind the network stand the mean over frames and a linear layer, so that the difference is the network's.
+
+Times are medians over rounds in which the ways take turns, so that a slow moment of the machine meets them
+all. Peak memory is that of a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from benchmarks.networks import FAMILIES, write
+from stages.audio import saving, store
+from stages.audio.batches import Collate, Example
+from stages.audio.model import AudioModel
+from stages.backbones.backbone import Backbone
+from stages.backbones.loading import load
+from stages.contracts.audio import SAMPLE_RATE
+from stages.contracts.parameters import Model
+
+CLIPS, SECONDS, TRAINABLE, CLASSES = 8, 4, 3, 4
+WAYS = ("encode", "store", "prefix", "whole")
+LABELS = torch.arange(CLIPS) % CLASSES
+
+
+class Ways:
+    """The four ways for one network."""
+
+    def __init__(self, folder: Path) -> None:
+        torch.manual_seed(0)
+        self.folder = folder
+        self.backbone: Backbone = load(str(folder))
+        self.clips = [torch.randn(SECONDS * SAMPLE_RATE) * 0.1 for _ in range(CLIPS)]
+        self.names = [f"c/{i}" for i in range(CLIPS)]
+
+    def way(self, name: str) -> Callable[[], None]:
+        """Return what does one pass or step; what it needs beforehand is done here."""
+        if name == "encode":
+            return self._encode
+        if name == "whole":
+            return self._whole()
+        return self._from_store() if name == "store" else self._recomputing()
+
+    def _encode(self) -> None:
+        for clip in self.clips:
+            self.backbone.encode([clip], TRAINABLE)
+
+    def _from_store(self) -> Callable[[], None]:
+        model, collate = self._model()
+        optimiser = _adamw(model)
+        examples = [Example(name, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
+
+        def step() -> None:
+            batch = collate(examples)
+            _learn(optimiser, model(**{key: value for key, value in batch.items() if key != "labels"}))
+
+        return step
+
+    def _recomputing(self) -> Callable[[], None]:
+        model, _ = self._model()
+        optimiser = _adamw(model)
+        last_frozen = self.backbone.blocks - TRAINABLE - 1
+
+        def prefix(clip: Tensor) -> Tensor:
+            states = self.backbone.whole.states(self.backbone.embed(clip)[None], None)
+            return next(islice(states, last_frozen, None))[0]
+
+        def step() -> None:
+            with torch.no_grad():
+                frames = torch.stack([prefix(clip) for clip in self.clips])
+            _learn(optimiser, model(frames=frames, valid=torch.ones(frames.shape[:2], dtype=torch.bool)))
+
+        return step
+
+    def _model(self) -> tuple[AudioModel, Collate]:
+        settings = Model(
+            backbone=str(self.folder), trainable_layers=TRAINABLE, features="suffix", layer_mix="concat",
+            pooling="mean", head="linear", hidden=1, head_layers=1, dropout=0.0,
+        )  # fmt: skip
+        backbone = self.backbone
+        encoding = {
+            "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": TRAINABLE,
+            "dim": backbone.dim,
+        }  # fmt: skip
+        encodings = ((n, *backbone.encode([c], TRAINABLE)[0]) for n, c in zip(self.names, self.clips, strict=True))
+        where = self.folder / "store"
+        arrays = ((name, frames.numpy(), layers.numpy()) for name, frames, layers in encodings)
+        store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
+        opened = store.Store(where)
+        model = saving.build(settings, opened.encoding, [str(i) for i in range(CLASSES)])
+        return model.train(), Collate(opened, settings)
+
+    def _whole(self) -> Callable[[], None]:
+        network, forward = _published(self.folder)
+        head = nn.Linear(self.backbone.dim, CLASSES)
+        optimiser = _adamw(nn.ModuleList([network, head]))
+        batch = torch.stack(self.clips)
+
+        def step() -> None:
+            _learn(optimiser, head(forward(batch).mean(1)))
+
+        return step
+
+
+def _published(folder: Path) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+    """Return the published network in training mode, convolutions frozen, and its forward pass over samples."""
+    if (folder / "config.yaml").is_file():
+        import yaml
+        from funasr.models.emotion2vec.model import Emotion2vec
+
+        network = Emotion2vec(model_conf=yaml.safe_load((folder / "config.yaml").read_text())["model_conf"])
+        network.modality_encoders["AUDIO"].local_encoder.requires_grad_(requires_grad=False)
+        return network.train(), lambda samples: network.extract_features(samples, padding_mask=None)["x"]
+    network = transformers.AutoModel.from_pretrained(folder)
+    if network.config.model_type == "whisper":
+        network = network.encoder
+        for part in (network.conv1, network.conv2):
+            part.requires_grad_(requires_grad=False)
+        extractor = transformers.WhisperFeatureExtractor.from_pretrained(folder)
+
+        def heard(samples: Tensor) -> Tensor:
+            features = extractor(list(samples.numpy()), sampling_rate=SAMPLE_RATE, return_tensors="pt")
+            return network(features.input_features).last_hidden_state
+
+        return network.train(), heard
+    network.feature_extractor._freeze_parameters()  # what freeze_feature_encoder() of the task models calls
+    return network.train(), lambda samples: network(samples).last_hidden_state
+
+
+def _adamw(module: nn.Module) -> torch.optim.AdamW:
+    return torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-5, fused=True)
+
+
+def _learn(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
+    loss = nn.functional.cross_entropy(scores, LABELS)
+    loss.backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def _times(folder: Path, rounds: int) -> dict[str, float]:
+    ways = Ways(folder)
+    steps = {name: ways.way(name) for name in WAYS}
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    for turn in range(rounds + 1):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            step()
+            if turn:  # the first round warms up
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _memory(folder: Path, way: str) -> float:
+    """Return the peak memory of this process after two steps, in GiB."""
+    step = Ways(folder).way(way)
+    step()
+    step()
+    # Not getrusage: its peak begins with the process that started this one.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(peak) / 2**20
+
+
+def _row(family: str, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = write(family, Path(place) / family)
+        times = _times(folder, rounds)
+        memory = {}
+        for way in WAYS:
+            command = [sys.executable, "-m", "benchmarks.encode", "--memory", way, str(folder)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+            memory[way] = json.loads(done.stdout.splitlines()[-1])
+    heard = CLIPS * SECONDS
+    cells = [f"{times['encode'] / heard:.3f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
+    ratios = [f"{times[way] / times['store']:.1f}x" for way in ("prefix", "whole")]
+    print(f"| {family} | {' | '.join(cells + ratios + [f'{memory[way]:.1f}' for way in WAYS])} |", flush=True)
+
+
+def main() -> None:
+    """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.encode", description=__doc__.split("\n")[0])
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}; all by default")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory", choices=WAYS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if arguments.memory:
+        print(json.dumps(_memory(Path(arguments.families[0]), arguments.memory)))
+        return
+    print(
+        "| family | encode, s per s of audio | step from the store, s | recomputing the prefix | whole network "
+        "| prefix / store | whole / store | GiB: encode | store | prefix | whole |\n" + "|---" * 11 + "|"
+    )
+    for family in arguments.families or FAMILIES:
+        _row(family, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
