@@ -61,6 +61,17 @@ def test_broken_files_are_refused_by_name(copy):
         load(str(copy))
 
 
+@pytest.mark.parametrize("family", ["whisper", "wavlm"])
+@pytest.mark.parametrize("content", [None, "{", '{"sampling_rate": 8000, "feature_extractor_type": "x"}'])
+def test_a_missing_or_wrong_preprocessor_is_named(folders, tmp_path, family, content):
+    copied = shutil.copytree(folders(family), tmp_path / "copy")
+    (copied / "preprocessor_config.json").unlink()
+    if content:
+        (copied / "preprocessor_config.json").write_text(content)
+    with pytest.raises(UserError, match=r"preprocessor_config\.json(:| cannot be read)"):
+        load(str(copied))
+
+
 class Code:
     """A pickle that would run code if anybody loaded it."""
 

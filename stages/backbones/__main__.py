@@ -46,11 +46,13 @@ def _where(key: str, entry: Entry) -> str:
 
 def _show(name: str, hub: str) -> None:
     place = locate(name, hub)
-    backbone = load(name)
+    backbone = load(name, place)
     origin = backbone.origin
+    used = locate(name)
+    where = place if place == used else f"{place} (the pipeline takes {used}, which comes first)"
     print(
         f"{origin.name}\n"
-        f"  where       {place}\n"
+        f"  where       {where}\n"
         f"  family      {origin.family}\n"
         f"  revision    {origin.revision or '-'}\n"
         f"  sha256      {origin.sha256}\n"

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from textwrap import shorten
 
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel, Wav2Vec2FeatureExtractor
 
+from stages.backbones import settings
 from stages.backbones.backbone import Backbone, Suffix
 from stages.backbones.masked import MaskedSuffix
 from stages.contracts.audio import SAMPLE_RATE
@@ -79,20 +78,9 @@ def load(folder: Path, network: type[PreTrainedModel]) -> tuple[PreTrainedModel,
     Raises:
         UserError: if a file is missing, or the weights do not fit
     """
-    try:
-        config = network.config_class.from_pretrained(folder)
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    except (OSError, ValueError, StrictDataclassError) as error:
-        raise UserError(f"{folder}: config.json or preprocessor_config.json: {shorten(str(error), 300)}") from None
+    config, extractor = settings.read(folder, network.config_class, Wav2Vec2FeatureExtractor)
     if getattr(config, "add_adapter", False):
-        raise UserError(
-            f"{folder / 'config.json'}: add_adapter: encoders with an adapter behind them are not supported"
-        )
-    if extractor.sampling_rate != SAMPLE_RATE:
-        raise UserError(
-            f"{folder / 'preprocessor_config.json'}: sampling_rate {extractor.sampling_rate}; "
-            f"the recordings are at {SAMPLE_RATE}"
-        )
+        raise UserError(f"{folder / 'config.json'}: add_adapter: an adapter behind the encoder is not supported")
     config.mask_time_prob = config.mask_feature_prob = 0.0  # no SpecAugment, and no weights for it
     model = network(config)
     load_strictly(model, _encoder_state(read_state(folder), model.base_model_prefix), str(folder))

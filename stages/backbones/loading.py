@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -23,16 +25,22 @@ EMBEDDED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936
 
 CONFIGURATION = ("config.json", "preprocessor_config.json")
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 HubName = Literal["hf", "ms"]
 
 
-def load(name: str) -> Backbone:
+def load(name: str, place: Path | None = None) -> Backbone:
     """Load the backbone that ``model.backbone`` names: a key, a local folder, or a hub id.
+
+    Args:
+        name: as in params.yaml
+        place: where its weights lie, of the places that :func:`locate` gives; None: where it finds them first
 
     Raises:
         UserError: if the name is unknown, the weights cannot be had, or do not fit the network
     """
-    place = locate(name)
+    place = place or locate(name)
     if is_path(name):
         return _load_folder(place, name, revision="", licence="see the folder")
     key, entry = find(name)
@@ -41,7 +49,7 @@ def load(name: str) -> Backbone:
 
         version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
         return load_ctranslate2(place, Origin(key, entry.family, version, EMBEDDED_SHA256, entry.licence))
-    revision = place.name if place.parent.name == "snapshots" else ""
+    revision = place.name if COMMIT.fullmatch(place.name) else "ModelScope"  # whose library keeps no commit
     return _load_folder(place, key, revision, entry.licence)
 
 
@@ -100,16 +108,18 @@ def on_disk(entry: Entry) -> Path | None:
 
 
 def _fetch(name: str, entry: Entry, ask: HubName) -> Path:
-    reasons: list[str] = []
+    errors: list[hub.UnavailableError] = []
     for source in _sources(entry, ask):
         try:
             return source(offline=False)
         except hub.UnavailableError as error:
-            reasons.append(str(error))
+            errors.append(error)
     if found := on_disk(entry):
+        print(f"{name}: from the cache, not fetched anew ({errors[0].reason})", file=sys.stderr)
         return found
     raise UserError(
-        f"model.backbone: {name}: {'; '.join(reasons)}. With a connection, run `python -m stages.backbones {name}`; "
+        f"model.backbone: {name}: {'; '.join(map(str, errors))}. "
+        f"With a connection, run `python -m stages.backbones {name}`; "
         f"or name a folder that holds {', '.join(_files(entry))} and the weights"
         + (f" ({emotion2vec.WEIGHTS})" if entry.family == "emotion2vec" else "")
     )

@@ -19,6 +19,7 @@ from torch.nn.functional import gelu
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from stages.backbones import settings
 from stages.backbones.backbone import Backbone
 from stages.backbones.ctranslate2 import read_variables
 from stages.backbones.masked import MaskedSuffix
@@ -72,8 +73,7 @@ class Whisper(Backbone):
 
 def load_folder(folder: Path, origin: Origin) -> Whisper:
     """Load a folder in Hugging Face layout: the whole model, an encoder alone or a classifier."""
-    config = WhisperConfig.from_pretrained(folder)
-    features = WhisperFeatureExtractor.from_pretrained(folder)
+    config, features = settings.read(folder, WhisperConfig, WhisperFeatureExtractor)
     return Whisper(origin, _build(config, _encoder_state(read_state(folder)), str(folder)), features)
 
 

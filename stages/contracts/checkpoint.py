@@ -27,7 +27,7 @@ class Origin:
 
     name: str  # as in params.yaml
     family: str
-    revision: str  # hub commit or package version; empty for a local folder
+    revision: str  # hub commit, "ModelScope" or package version; empty for a local folder
     sha256: str  # of the weight file(s)
     licence: str
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
+from stages.contracts.checkpoint import sha256
 from stages.contracts.errors import UserError
 
-WEIGHTS = (("*.safetensors", "*.safetensors.index.json"), ("pytorch_model*",))  # the first that there is
+# The first kind that there is. Repositories hold more: other precisions, adapters, weights of other programs.
+WEIGHTS = (
+    ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json"),
+)
 
 
 class UnavailableError(Exception):
     """A repository is neither in the cache nor could it be fetched."""
+
+    def __init__(self, repository: str, cache: str | Path, reason: Exception | str) -> None:
+        kind = f"{type(reason).__name__}: " if isinstance(reason, Exception) else ""
+        self.reason = kind + shorten(str(reason), 200)
+        super().__init__(f"{repository} is not in {cache} and could not be fetched ({self.reason})")
 
 
 def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
@@ -29,13 +40,15 @@ def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
     Raises:
         UserError: if it is neither in the cache nor to be had
     """
-    try:
-        return huggingface(repository, files)
-    except UnavailableError as error:
-        raise UserError(
-            f"{key}: {error}; with a connection, run `hf download {repository}`, "
-            "or give the folder that holds its config.json and weights"
-        ) from None
+    for offline in (True, False):
+        try:
+            return huggingface(repository, files, offline=offline)
+        except UnavailableError as error:
+            reason = error
+    raise UserError(
+        f"{key}: {reason}; with a connection, run `hf download {repository}`, "
+        "or give the folder that holds its config.json and weights"
+    )
 
 
 def huggingface(
@@ -52,24 +65,38 @@ def huggingface(
     Raises:
         UnavailableError: saying where it was looked for, and why it could not be fetched
     """
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
+    from huggingface_hub import HfApi, constants, snapshot_download
 
     try:
+        commit = "main" if offline else HfApi().model_info(repository).sha
         for patterns in weights:
-            folder = Path(snapshot_download(repository, allow_patterns=[*files, *patterns], local_files_only=offline))
-            if list(folder.glob(patterns[0])):
+            wanted = [*files, *patterns]
+            folder = Path(
+                snapshot_download(repository, revision=commit, allow_patterns=wanted, local_files_only=offline)
+            )
+            found = sorted(file for pattern in patterns for file in folder.glob(pattern))
+            if found and not offline:
+                _verify(found)
+                snapshot_download(repository, allow_patterns=wanted)  # whole: this commit is now the cache's `main`
+            if found:
                 return folder
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = type(error).__name__
-    else:
-        reason = "it holds no weights"
-    raise UnavailableError(f"{repository} is not in {constants.HF_HUB_CACHE} and could not be fetched ({reason})")
+    except Exception as error:  # whatever a connection makes the library raise
+        raise UnavailableError(repository, constants.HF_HUB_CACHE, error) from None
+    raise UnavailableError(repository, constants.HF_HUB_CACHE, "it holds no weights")
+
+
+def _verify(files: Sequence[Path]) -> None:
+    """Compare large files with the sha256 that the hub announced, and which names them in its cache.
+
+    Raises:
+        OSError: if one is another, which is removed
+    """
+    for file in files:
+        announced = file.readlink().name if file.is_symlink() else ""  # a cache without links keeps no name
+        if len(announced) == 64 and (found := sha256([file])) != announced:
+            file.resolve().unlink()
+            file.unlink()
+            raise OSError(f"{file.name}: sha256 {found}, announced was {announced}; removed")
 
 
 def modelscope(repository: str, files: Sequence[str], offline: bool = False) -> Path:
@@ -86,13 +113,19 @@ def modelscope(repository: str, files: Sequence[str], offline: bool = False) -> 
     # A command-line tool in library's clothes: it is loaded when it is wanted, and tells of every retry.
     from modelscope.hub.snapshot_download import snapshot_download
     from modelscope_hub.config import get_default_config
-    from modelscope_hub.errors import HubError
 
-    logging.getLogger("modelscope_hub").setLevel(logging.ERROR)
+    logging.getLogger("modelscope_hub").setLevel(logging.CRITICAL)
+    settings = get_default_config()
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(files), local_files_only=offline))
-    except (HubError, OSError, ValueError) as error:
-        raise UnavailableError(
-            f"{repository} (ModelScope) is not in {get_default_config().cache_dir} and could not be fetched "
-            f"({type(error).__name__})"
-        ) from None
+        return Path(
+            snapshot_download(
+                repository,
+                allow_patterns=list(files),
+                local_files_only=offline,
+                endpoint=settings.endpoint,  # else it first looks for another site, long where there is no connection
+            )
+        )
+    except Exception as error:  # whatever a connection makes the library raise
+        failed = getattr(error, "failed_files", {})  # what went wrong with each
+        reason = next(iter(failed.values()), error)
+        raise UnavailableError(f"{repository} (ModelScope)", settings.cache_dir, reason) from None
