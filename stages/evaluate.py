@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from stages.audio import evaluation as audio
 from stages.audio import saving as audio_model
@@ -22,13 +23,18 @@ def main() -> None:
     """Write metrics/evaluation.json and data/predictions."""
     evaluate, runtime = load("evaluate", "runtime")
     device = prepare(runtime, seed=0)  # nothing here is drawn at random
-    heard, audio_table = audio.evaluate(audio_model.load(), read_audio(), Store(), device)
-    read, text_table = text.evaluate(text_model.load(), forest.load(), read_text(), evaluate.anchors, device)
-    predictions.write(audio_table, predictions.AUDIO)
-    predictions.write(text_table, predictions.TEXT)
-    scores = json.dumps({"audio": heard, "text": read}, indent=2, allow_nan=False)
-    Path("metrics/evaluation.json").write_text(f"{scores}\n", encoding="utf-8")
-    print(f"evaluate: {len(audio_table)} utterances heard, {len(text_table)} read")
+    heard = audio.evaluate(audio_model.load(), read_audio(), Store(), evaluate.temperature, device)
+    read = text.evaluate(text_model.load(), forest.load(), read_text(), evaluate.anchors, device)
+    predictions.write(heard.table, predictions.AUDIO)
+    predictions.write(heard.embedding, predictions.EMBEDDING)
+    predictions.write(read.table, predictions.TEXT)
+    _write(predictions.DETAILS, {"audio": heard.details, "text": read.details})
+    _write(Path("metrics/evaluation.json"), {"audio": heard.scores, "text": read.scores})
+    print(f"evaluate: {len(heard.table)} utterances heard, {len(read.table)} read")
+
+
+def _write(path: Path, scores: dict[str, Any]) -> None:
+    path.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

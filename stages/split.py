@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.contracts import tables
+from stages.contracts import splits, tables
 from stages.contracts.errors import run
 from stages.contracts.manifest import read_manifest
 from stages.contracts.parameters import load
-from stages.contracts.splits import AUDIO, TEXT, AudioItem, TextItem
-from stages.splits.branches import split_audio, split_text, summary
+from stages.splits.balance import balance, summary
+from stages.splits.branches import split_audio, split_text
 
 
 def main() -> None:
-    """Write data/splits/audio.csv and data/splits/text.csv."""
+    """Write data/splits: of each branch the sets, their balance, and what had leaked between them."""
     split, audio_labels, audio_merge = load("split", "data.audio.labels", "data.audio.merge")
     text_labels, text_merge = load("data.text.labels", "data.text.merge")
-    audio = split_audio(read_manifest(Path("data/audio/manifest.csv")), split.audio, audio_labels, audio_merge)
-    text = split_text(read_manifest(Path("data/raw/text.csv")), audio, split.text, text_labels, text_merge)
-    tables.write(audio, AUDIO, AudioItem)
-    tables.write(text, TEXT, TextItem)
+    manifest = read_manifest(Path("data/audio/manifest.csv"))
+    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels, audio_merge)
+    manifest = read_manifest(Path("data/raw/text.csv"))
+    text, text_leaks = split_text(manifest, audio, split.text, text_labels, text_merge)
+    tables.write(audio, splits.AUDIO, splits.AudioItem)
+    tables.write(audio_leaks, splits.AUDIO_LEAKS, splits.Leak)
+    tables.write(balance(audio, splits.Balance), splits.AUDIO_BALANCE, splits.Balance)
+    tables.write(text, splits.TEXT, splits.TextItem)
+    tables.write(text_leaks, splits.TEXT_LEAKS, splits.Leak)
+    tables.write(balance(text, splits.TextBalance), splits.TEXT_BALANCE, splits.TextBalance)
     print(summary(audio, "audio"), summary(text, "text"), sep="\n")
 
 

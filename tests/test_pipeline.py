@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from sklearn.metrics import balanced_accuracy_score
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from closure import ROOT
@@ -52,6 +53,11 @@ class Clone:
                 group = group[name]
             group[last] = value
         file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def experiment(self, name: str) -> str:
+        """Return the Git reference of an experiment."""
+        references = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+        return next(reference for reference in references if reference.endswith(f"/{name}"))
 
     def json(self, path: str) -> dict:
         return json.loads((self.folder / path).read_text())
@@ -98,6 +104,14 @@ def clone(tmp_path_factory):
 def test_what_a_user_gets(clone):
     scores = clone.json("metrics/evaluation.json")
     assert {"uar", "wa", "macro_f1", "weighted_f1", "recall", "majority_wa", "utterances"} <= scores["audio"].keys()
+    details = clone.json("data/predictions/details.json")
+    uar = details["audio"]["intervals"]["uar"]
+    assert uar["low"] <= scores["audio"]["uar"] == pytest.approx(uar["value"]) <= uar["high"]
+    assert uar["by"] == "speaker"
+    assert details["audio"]["calibration"]["temperature"] > 0
+    assert details["audio"]["tests"].keys() == {"majority"}
+    assert details["text"]["emotion"]["tests"].keys() == {"zero_shot", "majority"}
+    assert "ccc.valence" in details["text"]["vad"]["tests"]["zero_shot"]
     assert {"fine_tuned", "zero_shot", "majority", "utterances"} <= scores["text"].keys()
     for kind in ("fine_tuned", "zero_shot"):
         assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc"}
@@ -109,16 +123,20 @@ def test_what_a_user_gets(clone):
     assert set(audio["utterance"]) == test
     labels = sorted(set(split["emotion"]))
     p_labels = [f"p_{label}" for label in labels]
-    assert list(audio) == ["utterance", "speaker", "truth", "prediction", "zero_shot", *p_labels]
+    who = ["utterance", "corpus", "speaker", "sex", "language"]
+    assert list(audio) == [*who, "truth", "prediction", "zero_shot", *p_labels]
     assert audio.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
     assert set(text["utterance"]) <= test  # the text branch holds out what the audio branch does
     names = ["valence", "arousal", "dominance"]
     assert list(text) == [
-        "utterance", *names, *(f"{n}_predicted" for n in names), *(f"{n}_zero_shot" for n in names),
+        *who, *names, *(f"{n}_predicted" for n in names), *(f"{n}_zero_shot" for n in names),
         "emotion", "emotion_predicted", "emotion_zero_shot", *p_labels,
     ]  # fmt: skip
     figures = {path.name for path in (clone.folder / "metrics/figures").iterdir()}
-    assert figures == {"training.png", "confusion_audio.png", "confusion_text.png", "vad.png"}
+    drawn = {"baselines", "confusion_audio", "confusion_text", "reliability", "training", "vad"}
+    drawn |= {"tsne_audio", "tsne_vad"}
+    assert figures == {f"{name}.png" for name in drawn}  # and no speakers: of six utterances each says little
+    assert "UAR" in (clone.folder / "metrics/report.html").read_text()
     log = (clone.folder / "metrics/text/log.csv").read_text().splitlines()
     assert log[0] == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae"
     assert len(log) == 2
@@ -187,6 +205,36 @@ def test_a_change_of_one_branch_leaves_the_other_alone(clone):
     assert clone.repro(split__audio__fold=2) == ["split", *AUDIO[1:]]
     # A value that was there before trains nothing: DVC restores what came out of it.
     assert not set(clone.repro(split__audio__fold=1)) & {"finetune_audio", "finetune_text", "fit_forest", "evaluate"}
+
+
+def test_folds_are_pooled_and_models_compared_on_the_same_test_set(clone):
+    for fold in range(3):
+        clone.run("dvc", "exp", "run", "-n", f"fold-{fold}", "-S", f"split.audio.fold={fold}")
+    clone.run("dvc", "exp", "run", "-n", "other", "-S", "train.learning_rate=0.01")
+    assert "3 folds" in clone.run("python", "-m", "stages.crossval", "--all").stdout
+    pooled = clone.csv("metrics/crossval/fold-0.csv")
+    assert set(pooled["utterance"]) == set(clone.csv("data/splits/audio.csv")["utterance"])
+    scores = clone.json("metrics/crossval/fold-0.json")
+    folds = [group for _, group in pooled.groupby("fold")]
+    assert [len(group) for group in folds] == [len(pooled) / 3] * 3
+    expected = [balanced_accuracy_score(group["truth"], group["prediction"]) for group in folds]
+    assert scores["folds"]["uar"]["values"] == pytest.approx(expected)
+    assert scores["pooled"]["uar"]["value"] == balanced_accuracy_score(pooled["truth"], pooled["prediction"])
+
+    lines = clone.run("python", "-m", "stages.compare", "other", "fold-2").stdout.splitlines()
+    shown = next(line.split() for line in lines if line.startswith("uar"))
+    uar = [
+        json.loads(clone.run("git", "show", f"{clone.experiment(name)}:metrics/evaluation.json").stdout)["audio"]["uar"]
+        for name in ("other", "fold-2")
+    ]
+    assert [float(cell) for cell in shown[1:4]] == pytest.approx([*uar, uar[0] - uar[1]], abs=1e-4)
+    refused = clone.run("python", "-m", "stages.compare", "fold-0", "fold-1", check=False)
+    assert refused.returncode == 1
+    assert "utterance(s) of table 1 are not in table 2" in refused.stderr
+    unknown = clone.run("python", "-m", "stages.compare", "fold-0", "nowhere", check=False)
+    assert "nowhere: data/predictions/audio.csv cannot be read" in unknown.stderr
+    mixed = clone.run("python", "-m", "stages.crossval", "fold-0", "other", check=False)
+    assert "they differ in train.learning_rate" in mixed.stderr
 
 
 def test_wrong_parameters_stop_the_run_with_one_message(clone):

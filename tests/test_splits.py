@@ -6,40 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from partitions import NONE, STRATEGIES, corpora, manifest, partition
+from stages.contracts import tables
 from stages.contracts.errors import UserError
-from stages.contracts.parameters import Partition
-from stages.splits.branches import split_audio, split_text
+from stages.contracts.manifest import Utterance
+from stages.corpora import emodb
+from stages.recordings.reading import fingerprint
+from stages.splits import branches
 
 
-def partition(**changes):
-    values = {"strategy": "speaker", "fractions": [0.6, 0.2, 0.2], "folds": 5, "fold": 0, "seed": 1}
-    return Partition(**(values | changes))
+def split_audio(*arguments):
+    return branches.split_audio(*arguments)[0]
 
 
-def manifest(speakers=10, each=12, emotions=("anger", "neutral", "sadness"), corpus="c", **columns):
-    """Return a manifest whose speakers say every emotion."""
-    rows = [
-        {
-            "utterance": f"{corpus}/s{s:02}u{u}",
-            "corpus": corpus,
-            "speaker": f"{corpus}/s{s:02}",
-            "sex": "female" if s % 2 else "male",
-            "emotion": emotions[u % len(emotions)],
-            "sha256": f"{corpus}{s}-{u}",
-            "transcript": f"{corpus} speaker {s} says sentence {u}",
-            "split": "",
-            "valence": 3.0,
-            "arousal": 3.0,
-            "dominance": 3.0,
-        }
-        | columns
-        for s in range(speakers)
-        for u in range(each)
-    ]
-    return pd.DataFrame(rows)
-
-
-NONE = pd.DataFrame(columns=["utterance", "speaker", "split"])
+def split_text(*arguments):
+    return branches.split_text(*arguments)[0]
 
 
 @pytest.mark.parametrize("strategy", ["speaker", "speaker_folds", "official"])
@@ -67,13 +48,35 @@ def test_every_set_hears_both_sexes():
         assert sex.groupby(split["split"]).nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
 
 
-def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():
-    rows = manifest()
-    first = split_audio(rows, partition(strategy="random"), None, {})
-    again = split_audio(rows.copy(), partition(strategy="random"), None, {})
-    other = split_audio(rows, partition(strategy="random", seed=2), None, {})
-    pd.testing.assert_frame_equal(first, again)
-    assert (first["split"].to_numpy() != other["split"].to_numpy()).any()
+@pytest.mark.parametrize(("strategy", "needs"), STRATEGIES.items())
+def test_the_same_seed_gives_the_same_split_whatever_the_order(strategy, needs):
+    rows = corpora()
+    first = split_audio(rows, partition(strategy, **needs), None, {})
+    assert set(first["split"]) == {"train", "dev", "test"}
+    assert len(first) == len(rows)
+    again = split_audio(rows.sample(frac=1, random_state=3), partition(strategy, **needs), None, {})
+    assert again.set_index("utterance")["split"].to_dict() == first.set_index("utterance")["split"].to_dict()
+
+
+def test_another_seed_gives_another_split():
+    one, other = (split_audio(manifest(), partition("random", seed=seed), None, {}) for seed in (1, 2))
+    assert (one["split"].to_numpy() != other["split"].to_numpy()).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "dev", "test"),
+    [
+        (partition(seed=1), ["03", "08"], ["02", "09"]),
+        (partition(seed=42), ["04", "09"], ["01", "08"]),
+        (partition("official", seed=42), ["04", "09"], ["01", "08"]),
+        (partition("speaker_folds", fold=2, seed=42), ["02", "07"], ["04", "05"]),
+    ],
+    ids=lambda value: f"{value.strategy} {value.seed}" if hasattr(value, "seed") else "",
+)
+def test_who_is_drawn_for_a_seed_does_not_change_from_one_version_to_the_next(settings, dev, test):
+    split = split_audio(manifest(), settings, None, {})
+    drawn = {name: own["speaker"].str[-2:].unique().tolist() for name, own in split.groupby("split")}
+    assert (drawn["dev"], drawn["test"]) == (dev, test)
 
 
 def test_folds_are_contiguous_groups_of_speakers_and_every_utterance_is_tested_once():
@@ -84,6 +87,74 @@ def test_folds_are_contiguous_groups_of_speakers_and_every_utterance_is_tested_o
         for split in [split_audio(rows, partition(strategy="speaker_folds", folds=6, fold=fold), None, {})]
     ]
     assert tested == [[f"c/s{s:02}" for s in range(4 * fold, 4 * fold + 4)] for fold in range(6)]
+
+
+@pytest.mark.parametrize(("group", "groups"), [("speaker", 10), ("session", 5)])
+def test_leave_one_out_tests_each_group_once_in_its_order_and_divides_none(group, groups):
+    rows = manifest()
+    tested = []
+    for fold in range(groups):
+        split = split_audio(rows, partition(f"leave_one_{group}_out", fold=fold), None, {})
+        whole = rows.set_index("utterance")[group][split["utterance"]].to_numpy()
+        assert split["split"].groupby(whole).nunique().max() == 1
+        assert set(split["split"]) == {"train", "dev", "test"}
+        tested += set(whole[split["split"] == "test"])
+    assert tested == sorted(rows[group].unique())
+    message = rf"split\.audio\.fold: {groups}; with {groups} folds choose 0 to {groups - 1}"
+    with pytest.raises(UserError, match=message):
+        split_audio(rows, partition(f"leave_one_{group}_out", fold=groups), None, {})
+
+
+def test_leave_one_speaker_out_of_real_recordings(shared):
+    wav, labels = shared("data/emodb/wav"), ["anger", "happiness", "neutral", "sadness"]
+    rows = [row | {"path": str(row["path"]), "sha256": fingerprint(row["path"])} for row in emodb.read(wav.parent)]
+    rows = tables.check(rows, Utterance, "EmoDB")
+    tested = {}
+    for fold in range(10):
+        settings = partition("leave_one_speaker_out", fold=fold, crossing_speakers="refuse")
+        split, leaks = branches.split_audio(rows, settings, labels, {})
+        assert leaks.empty
+        assert split.groupby("split")["speaker"].nunique().to_dict() == {"train": 7, "dev": 2, "test": 1}
+        tested |= split[split["split"] == "test"].set_index("utterance")["speaker"].to_dict()
+    assert list(dict.fromkeys(tested.values())) == sorted(rows["speaker"].unique())
+    assert set(tested) == set(rows.loc[rows["emotion"].isin(labels), "utterance"])
+
+
+def test_sessions_are_drawn_whole_and_those_of_two_corpora_are_different_ones():
+    rows = corpora()
+    split = split_audio(rows, partition("session"), None, {})
+    session = (rows["corpus"] + rows["session"]).to_numpy()
+    assert split["split"].groupby(session).nunique().max() == 1
+    assert split.assign(session=session).groupby("split")["session"].nunique().to_dict() == {
+        "train": 4, "dev": 2, "test": 2,
+    }  # fmt: skip
+
+
+def test_whole_corpora_are_tested_and_dev_is_drawn_by_speaker_from_the_others():
+    rows = pd.concat([manifest(4), manifest(4, corpus="d"), manifest(2, corpus="e", speaker="")], ignore_index=True)
+    split = split_audio(rows, partition("corpus", test_corpora=["d"]), None, {})
+    assert set(split.loc[split["split"] == "test", "corpus"]) == {"d"}
+    assert set(split.loc[split["corpus"] == "d", "split"]) == {"test"}
+    assert split[split["corpus"] == "c"].groupby("speaker")["split"].nunique().max() == 1
+    unknown = split[split["corpus"] == "e"]
+    assert set(unknown["split"]) == {"train", "dev"}  # by utterance
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"split\.audio\.test_corpora: empty; name the corpora to test on, of c, d"),
+        ({"test_corpora": ["d", "x"]}, r"split\.audio\.test_corpora: no utterance is of x; there are c, d"),
+        ({"test_corpora": ["d", "c"]}, r"split\.audio\.test_corpora: leaves none of c, d to train on"),
+        (
+            {"strategy": "speaker", "test_corpora": ["d"]},
+            r"split\.audio\.test_corpora: set, but .* choose corpus, or \[\]",
+        ),
+    ],
+)
+def test_impossible_test_corpora_are_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        split_audio(corpora(), partition(**({"strategy": "corpus"} | changes)), None, {})
 
 
 @pytest.mark.parametrize(
@@ -106,9 +177,26 @@ def test_unknown_speakers_are_refused_by_speaker_and_split_at_random_by_official
     assert set(split["split"]) == {"train", "dev", "test"}
 
 
+@pytest.mark.parametrize("strategy", ["session", "leave_one_session_out"])
+def test_unknown_sessions_are_refused(strategy):
+    with pytest.raises(UserError, match="sessions of c are unknown; choose random or official"):
+        split_audio(manifest(session=""), partition(strategy), None, {})
+
+
 def test_one_speaker_only_is_refused():
     with pytest.raises(UserError, match="needs 3 groups or more, here are 1"):
         split_audio(manifest(speakers=1), partition(), None, {})
+
+
+@pytest.mark.parametrize(("speakers", "empty"), [(1, "train"), (2, "dev")])
+def test_who_leaves_one_out_of_too_few_is_told_which_set_is_empty(speakers, empty):
+    with pytest.raises(UserError, match=f"the {empty} set is empty"):
+        split_audio(manifest(speakers), partition("leave_one_speaker_out"), None, {})
+
+
+def test_a_large_share_leaves_something_to_the_other_sets():
+    split = split_audio(manifest(speakers=3), partition(fractions=[0.05, 0.05, 0.9]), None, {})
+    assert split.groupby("split")["speaker"].nunique().to_dict() == {"train": 1, "dev": 1, "test": 1}
 
 
 def test_the_official_split_is_kept_and_a_missing_dev_set_comes_from_train():
@@ -127,29 +215,6 @@ def test_half_an_official_split_is_refused():
         split_audio(rows, partition(strategy="official"), None, {})
 
 
-@pytest.mark.parametrize("strategy", ["speaker", "speaker_folds", "official", "random"])
-def test_a_recording_under_two_names_stays_in_the_test_set_alone(strategy, capsys):
-    rows = manifest()
-    clean = split_audio(rows, partition(strategy=strategy), None, {})
-    test, train = (clean.loc[clean["split"] == name, "utterance"].iloc[0] for name in ("test", "train"))
-    rows.loc[rows["utterance"] == train, "sha256"] = rows.loc[rows["utterance"] == test, "sha256"].item()
-    split = split_audio(rows, partition(strategy=strategy), None, {})
-    assert test in set(split["utterance"])
-    assert train not in set(split["utterance"])
-    assert "1 of 120 utterances left out: the same recording" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("strategy", ["speaker", "speaker_folds", "official", "random"])
-def test_a_text_that_is_repeated_stays_in_the_set_held_out_most(strategy):
-    rows = manifest()
-    rows.loc[rows.index % 3 == 0, "transcript"] = "Oh my  GOD"
-    rows.loc[rows.index % 3 == 1, "transcript"] += " "
-    split = split_text(rows, NONE, partition(strategy=strategy), None, {})
-    texts = split.assign(text=split["transcript"].str.casefold().str.split().str.join(" "))
-    assert texts.groupby("text")["split"].nunique().max() == 1
-    assert set(texts.loc[texts["text"] == "oh my god", "split"]) == {"test"}
-
-
 def test_text_follows_the_audio_split_by_utterance_and_by_speaker():
     rows = manifest()
     audio = split_audio(rows, partition(seed=3), None, {})
@@ -157,6 +222,29 @@ def test_text_follows_the_audio_split_by_utterance_and_by_speaker():
     text = split_text(rows, heard, partition(seed=9), None, {})
     expected = audio.groupby("speaker")["split"].first()
     assert (text["split"] == text["speaker"].map(expected)).all()
+
+
+def test_what_text_alone_has_of_a_speaker_follows_to_the_set_held_out_most():
+    rows = manifest()
+    heard = split_audio(rows[rows.index % 2 == 0], partition("random", seed=4), None, {})
+    most = heard.groupby("speaker")["split"].agg(
+        lambda sets: next(s for s in ("test", "dev", "train") if s in set(sets))
+    )
+    assert heard.groupby("speaker")["split"].nunique().max() == 3
+    text = split_text(rows, heard, partition(), None, {}).set_index("utterance")
+    known = heard.set_index("utterance")["split"]
+    assert text["split"][known.index].tolist() == known.tolist()
+    alone = text.drop(index=known.index)
+    assert alone["split"].tolist() == alone["speaker"].map(most).tolist()
+
+
+def test_text_is_tested_on_whole_corpora_unless_the_audio_split_trains_on_them():
+    rows, settings = corpora(), partition("corpus", test_corpora=["d"])
+    text = split_text(rows, split_audio(rows[rows["corpus"] == "c"], partition(), None, {}), settings, None, {})
+    assert set(text.loc[text["corpus"] == "d", "split"]) == {"test"}
+    audio = split_audio(rows, partition(), None, {})
+    with pytest.raises(UserError, match=r"split\.text\.test_corpora: \d+ utterances of d follow the audio split"):
+        split_text(rows, audio, settings, None, {})
 
 
 def test_the_audio_split_does_not_depend_on_the_text_and_strange_text_splits_by_itself():
@@ -188,7 +276,7 @@ def test_an_emotion_that_cannot_be_learnt_is_left_out_or_refused_when_asked_for(
 
 def test_a_branch_without_rows_is_empty_and_has_its_columns():
     empty = manifest().iloc[:0]
-    assert split_audio(empty, partition(), None, {}).empty
+    assert list(split_audio(empty, partition(), None, {}).columns)[:4] == ["utterance", "corpus", "speaker", "sex"]
     assert "transcript" in split_text(empty, NONE, partition(), None, {}).columns
 
 

@@ -13,7 +13,7 @@ from closure import ROOT, closure
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ROOMS = sorted(path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "__pycache__")
 SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
-STRANGERS = ("corpora", "backbones", "scoring", "figures")  # rooms that do not know each other
+STRANGERS = ("corpora", "backbones", "scoring", "figures", "report")  # rooms that do not know each other
 
 
 def calls_of_load(script: Path) -> set[str]:

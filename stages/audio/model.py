@@ -44,7 +44,13 @@ class AudioModel(nn.Module):
     def forward(
         self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None
     ) -> Tensor:
-        """Return class scores.
+        """Return class scores, [batch, classes], of what :meth:`embed` takes."""
+        return self.head(self.embed(frames, valid, statistics))
+
+    def embed(
+        self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None
+    ) -> Tensor:
+        """Return what the head is given.
 
         Args:
             frames: input of the trainable blocks, [batch, extra tokens + frames, dim]; with ``valid``
@@ -52,14 +58,14 @@ class AudioModel(nn.Module):
             statistics: mean and standard deviation of every layer, [batch, 2, layers, dim]
 
         Returns:
-            [batch, classes]
+            one vector per utterance, [batch, width]
         """
         parts: list[Tensor] = []
         if self.suffix is not None:
             parts.append(self.pooling(*self.suffix(frames, valid)))
         if self.mix is not None:
             parts.append(self.mix(statistics))
-        return self.head(torch.cat(parts, 1))
+        return torch.cat(parts, 1)
 
     def tiers(self, scale: Scale) -> list[Tier]:
         """Return what learns how fast: lower blocks, upper blocks with the final norm, all the rest."""

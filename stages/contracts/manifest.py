@@ -44,6 +44,7 @@ def _plain(value: str) -> str:
 Identifier = Annotated[str, Field(pattern=r"^[^/]+/.+$"), AfterValidator(_plain)]
 Vad = Annotated[Number, AfterValidator(_on_scale)]
 Set = Literal["train", "dev", "test"]
+Sex = Literal["female", "male", "other", ""]
 
 
 class Utterance(Row):
@@ -52,7 +53,7 @@ class Utterance(Row):
     utterance: Identifier  # corpus/name, unique
     corpus: Annotated[str, Field(min_length=1)]
     speaker: Identifier | Literal[""] = ""  # corpus/id
-    sex: Literal["female", "male", "other", ""] = ""
+    sex: Sex = ""
     session: str = ""
     language: str = ""  # ISO 639-1
     path: str = ""  # of the audio: absolute, or relative to the manifest's folder; empty for text alone

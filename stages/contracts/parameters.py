@@ -64,7 +64,12 @@ def _sum_to_one(value: list[float]) -> list[float]:
 
 
 class Partition(Group):
-    strategy: Literal["speaker", "official", "random", "speaker_folds"]
+    strategy: Literal[
+        "speaker", "session", "official", "random", "corpus",
+        "speaker_folds", "leave_one_speaker_out", "leave_one_session_out",
+    ]  # fmt: skip
+    test_corpora: list[str]
+    crossing_speakers: Literal["refuse", "drop", "report"]
     fractions: Annotated[list[Positive], Field(min_length=3, max_length=3), AfterValidator(_sum_to_one)]
     folds: Annotated[int, Field(ge=2)]
     fold: Natural
@@ -145,6 +150,7 @@ class ZeroShot(Group):
 
 
 class Evaluate(Group):
+    temperature: bool
     anchors: ZeroShot
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import pandas as pd
@@ -14,18 +15,31 @@ from stages.contracts.tables import read_cells
 
 AUDIO = Path("data/predictions/audio.csv")
 TEXT = Path("data/predictions/text.csv")
+DETAILS = Path("data/predictions/details.json")  # what stands behind the scores of metrics/evaluation.json
+EMBEDDING = Path("data/predictions/audio_embedding.csv")  # utterance, component_1, component_2, ...
 
 PROBABILITY = "p_"  # and the class
-AUDIO_COLUMNS = ("utterance", "speaker", "truth", "prediction", "zero_shot")
+WHO = ("corpus", "speaker", "sex", "language")  # what scores are broken down by
+AUDIO_COLUMNS = ("utterance", *WHO, "truth", "prediction", "zero_shot")
 PREDICTED, ZERO_SHOT = "_predicted", "_zero_shot"
 TEXT_COLUMNS = (
     "utterance",
+    *WHO,
     *DIMENSIONS,
     *(f"{name}{kind}" for kind in (PREDICTED, ZERO_SHOT) for name in DIMENSIONS),
     "emotion",
     f"emotion{PREDICTED}",
     f"emotion{ZERO_SHOT}",
 )
+
+
+class Evaluation(NamedTuple):
+    """What is found of one branch on its test set."""
+
+    scores: dict[str, Any]  # the headline
+    details: dict[str, Any]  # what stands behind it: intervals, tests, calibration, groups
+    table: pd.DataFrame  # predictions
+    embedding: pd.DataFrame | None = None  # of some utterances: principal components of what the head is given
 
 
 def audio_table(
@@ -40,7 +54,7 @@ def audio_table(
         labels: names of the classes
     """
     names = np.asarray(labels, dtype=object)
-    table = rows[["utterance", "speaker"]].assign(
+    table = rows[["utterance", *WHO]].assign(
         truth=rows["emotion"],
         prediction=names[probabilities.argmax(1)],
         zero_shot="" if zero_shot is None else names[zero_shot.argmax(1)],
@@ -54,22 +68,23 @@ def write(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
 
 
-def read_audio(path: Path = AUDIO) -> pd.DataFrame:
+def read_audio(source: Path | TextIO = AUDIO) -> pd.DataFrame:
     """Read the audio predictions; probabilities are numbers."""
-    table = _read(path, AUDIO_COLUMNS)
+    table = _read(source, AUDIO_COLUMNS)
     return table.astype({name: float for name in table.columns if name.startswith(PROBABILITY)})
 
 
-def read_text(path: Path = TEXT) -> pd.DataFrame:
+def read_text(source: Path | TextIO = TEXT) -> pd.DataFrame:
     """Read the text predictions; what is not known or was not predicted is NaN, an emotion empty."""
-    table = _read(path, TEXT_COLUMNS)
+    table = _read(source, TEXT_COLUMNS)
     numbers = [name for name in table.columns if name.startswith((*DIMENSIONS, PROBABILITY))]
     return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in numbers})
 
 
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    table = read_cells(path)
+def _read(source: Path | TextIO, columns: Sequence[str]) -> pd.DataFrame:
+    table = read_cells(source)
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise UserError(f"{path}: column(s) {', '.join(missing)} missing; run `dvc repro evaluate`")
+        where = source if isinstance(source, Path) else "the predictions"
+        raise UserError(f"{where}: column(s) {', '.join(missing)} missing; run `dvc repro evaluate`")
     return table

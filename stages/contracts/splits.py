@@ -1,4 +1,4 @@
-"""The tables of data/splits: who is trained on and who is tested on."""
+"""The tables of data/splits: who is trained on and who is tested on, in what numbers, and what had leaked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from stages.contracts import tables
-from stages.contracts.manifest import Emotion, Identifier, Set, Vad
+from stages.contracts.manifest import Emotion, Identifier, Set, Sex, Vad
 from stages.contracts.tables import Row
 
 
@@ -19,6 +19,8 @@ class AudioItem(Row):
     utterance: Identifier
     corpus: str
     speaker: str = ""
+    sex: Sex = ""
+    language: str = ""
     split: Set
     emotion: Emotion
 
@@ -29,6 +31,8 @@ class TextItem(Row):
     utterance: Identifier
     corpus: str
     speaker: str = ""
+    sex: Sex = ""
+    language: str = ""
     split: Set
     transcript: Annotated[str, Field(min_length=1)]
     emotion: Literal[Emotion, ""] = ""
@@ -37,8 +41,39 @@ class TextItem(Row):
     dominance: Vad = float("nan")
 
 
+class Leak(Row):
+    """A recording, a text or a speaker that stood in more than one set."""
+
+    kind: Literal["recording", "text", "speaker"]
+    content: Annotated[str, Field(min_length=1)]  # the speaker, or how the hash of recording or text begins
+    sets: Literal["train|dev", "train|test", "dev|test", "train|dev|test"]
+    utterances: Annotated[int, Field(ge=1)]  # those outside the set that is held out most
+    action: Literal["left_out", "reported"]
+
+
+class Balance(Row):
+    """How much of a set is of one corpus, sex and emotion."""
+
+    split: Set
+    corpus: str
+    sex: Sex
+    emotion: Literal[Emotion, ""]
+    utterances: Annotated[int, Field(ge=1)]
+    speakers: Annotated[int, Field(ge=0)]  # different ones, of those that are known
+
+
+class TextBalance(Balance):
+    """The same of the text branch."""
+
+    rated: Annotated[int, Field(ge=0)]  # utterances with valence, arousal and dominance
+
+
 AUDIO = Path("data/splits/audio.csv")
+AUDIO_LEAKS = Path("data/splits/audio_leaks.csv")
+AUDIO_BALANCE = Path("data/splits/audio_balance.csv")
 TEXT = Path("data/splits/text.csv")
+TEXT_LEAKS = Path("data/splits/text_leaks.csv")
+TEXT_BALANCE = Path("data/splits/text_balance.csv")
 
 
 def same_text(texts: pd.Series) -> pd.Series:

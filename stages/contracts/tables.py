@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
@@ -78,14 +78,18 @@ def read(path: Path, row: type[Row]) -> pd.DataFrame:
     return check(cells.to_dict("records"), row, str(path), first=2)
 
 
-def read_cells(path: Path) -> pd.DataFrame:
+def read_cells(source: Path | TextIO) -> pd.DataFrame:
     """Return every cell of a CSV as text, empty where there is none: "NA" stays a word.
+
+    Args:
+        source: a file's path, or the open file
 
     Raises:
         UserError: if the file is absent, not UTF-8, or not a table
     """
+    path = source if isinstance(source, Path) else "table"
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with source.open(encoding="utf-8-sig", newline="") if isinstance(source, Path) else source as file:
             header = file.readline()
             file.seek(0)
             separator = ";" if header.count(";") > header.count(",") else ","

@@ -8,30 +8,29 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from stages.figures.style import figure
+from stages.figures.style import SMALL, figure
 
 DARK = 0.55  # share above which white letters read better than black ones
 
 
-def draw(truth: pd.Series, prediction: pd.Series, title: str, path: Path, dpi: int) -> None:
+def draw(table: pd.DataFrame, path: Path, dpi: int, title: str) -> None:
     """Draw how each true class was predicted: the share of its utterances, and their number below.
 
     Args:
-        truth: names of the classes
-        prediction: likewise
-        title: of the picture
+        table: with ``truth`` and ``prediction``, a row per utterance
         path: of the PNG
         dpi: dots per inch
+        title: of the picture
     """
-    labels = sorted(set(truth) | set(prediction))
-    counts = confusion_matrix(truth, prediction, labels=labels)
+    labels = sorted({*table["truth"], *table["prediction"]})
+    counts = confusion_matrix(table["truth"], table["prediction"], labels=labels)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     with figure(path, 1, dpi, size=max(3.2, 0.65 * len(labels))) as (drawn, (axes,)):
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(counts.shape):
             share = shares[row, column]
             text = f"{share:.2f}\n{counts[row, column]}"
-            axes.text(column, row, text, ha="center", va="center", size=6.5, color="w" if share > DARK else "k")
+            axes.text(column, row, text, ha="center", va="center", size=SMALL, color="w" if share > DARK else "k")
         axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(labels)), labels)
         axes.set(title=title, xlabel="predicted", ylabel="true")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -14,7 +15,15 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito, "Color Universal Design", 2008: distinct for all common forms of colour vision.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v")  # five and eight have no common factor: 40 pairs before one comes again
 
+MODELS = {  # the same everywhere: ours, then what it has to beat
+    "fine-tuned": {"color": COLOURS[0], "marker": "o"},
+    "zero-shot": {"color": COLOURS[1], "marker": "s"},
+    "majority": {"color": "0.45", "marker": "D"},
+}
+
+SMALL = 6.5  # pt, the smallest type
 SETTINGS = {
     "axes.prop_cycle": mpl.cycler(color=COLOURS),
     "axes.spines.right": False,
@@ -22,8 +31,22 @@ SETTINGS = {
     "axes.titlesize": 9,
     "figure.constrained_layout.use": True,
     "font.size": 8,
+    "legend.fontsize": 7,
     "legend.frameon": False,
+    "text.parse_math": False,  # a dollar in a speaker's name is a dollar
 }
+
+
+def class_styles(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return colour and marker of each class, in the order of the alphabet; up to 40 differ.
+
+    >>> class_styles(["fear", "anger"])["anger"]
+    {'color': '#0072B2', 'marker': 'o'}
+    """
+    return {
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, label in enumerate(sorted(set(labels)))
+    }
 
 
 @contextmanager

@@ -7,15 +7,15 @@ import pandas as pd
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS, SETS
 from stages.contracts.parameters import Partition
-from stages.contracts.splits import AudioItem, TextItem, same_text
-from stages.splits.leakage import crossing
-from stages.splits.strategies import assign
+from stages.contracts.splits import AudioItem, Leak, TextItem, same_text
+from stages.splits.leakage import held_out_most, leave_out_copies, part_speakers
+from stages.splits.strategies import assign, require_corpora
 
 
 def split_audio(
     manifest: pd.DataFrame, settings: Partition, labels: list[str] | None, merge: dict[str, str]
-) -> pd.DataFrame:
-    """Return the audio branch's utterances with their emotion and set.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the audio branch's utterances with their emotion and set, and what had leaked between the sets.
 
     Args:
         manifest: of data/audio
@@ -24,17 +24,20 @@ def split_audio(
         merge: emotions that count as another one
 
     Raises:
-        UserError: if the strategy cannot be followed, a set is empty, or a label cannot be learnt
+        UserError: if the strategy cannot be followed, speakers cross sets that must not, a set is empty, or a label
+            cannot be learnt
     """
     if manifest.empty:
-        return manifest.reindex(columns=list(AudioItem.model_fields))
+        return manifest.reindex(columns=list(AudioItem.model_fields)), pd.DataFrame(columns=list(Leak.model_fields))
     rows = manifest.assign(emotion=manifest["emotion"].replace(merge))
     wanted = labels or sorted(set(rows["emotion"]) - {""})
     rows = _keep(rows, rows["emotion"].isin(wanted), "audio: {} without a label of data.audio.labels left out")
     if rows.empty:
         raise UserError(f"data.audio.labels: no utterance has one of the emotions {', '.join(wanted)}")
+    require_corpora(rows, settings, "split.audio")
     rows["split"] = assign(rows, settings, "split.audio")
-    rows = _keep(rows, ~crossing(rows, rows["sha256"]), "audio: {} left out: the same recording stands in another set")
+    rows, copies = leave_out_copies(rows, "sha256", "recording", "audio")
+    rows, speakers = part_speakers(rows, settings, "audio")
     learnt = set(rows.loc[rows["split"] == "train", "emotion"])
     if labels and (absent := sorted(set(labels) - learnt)):
         raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
@@ -42,16 +45,16 @@ def split_audio(
         message = f"audio: {{}} left out: no training utterance has their emotion ({', '.join(unlearnt)})"
         rows = _keep(rows, rows["emotion"].isin(learnt), message)
     _require_sets(rows, "split.audio")
-    return rows[list(AudioItem.model_fields)]
+    return rows[list(AudioItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
 
 def split_text(
     manifest: pd.DataFrame, audio: pd.DataFrame, settings: Partition, labels: list[str] | None, merge: dict[str, str]
-) -> pd.DataFrame:
-    """Return the text branch's utterances with VAD, emotion and set.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the text branch's utterances with VAD, emotion and set, and what had leaked between the sets.
 
-    What is in the audio split, by utterance or by speaker, follows it there, so that what one branch
-    holds out the other one does too.
+    What is in the audio split follows it there, by utterance, else by speaker (to the set held out most), so that
+    what one branch holds out the other one does too.
 
     Args:
         manifest: data/raw/text.csv
@@ -61,45 +64,45 @@ def split_text(
         merge: emotions that count as another one
 
     Raises:
-        UserError: if the strategy cannot be followed or a set is empty
+        UserError: if the strategy cannot be followed, speakers cross sets that must not, or a set is empty
     """
     if manifest.empty:
-        return manifest.reindex(columns=list(TextItem.model_fields))
+        return manifest.reindex(columns=list(TextItem.model_fields)), pd.DataFrame(columns=list(Leak.model_fields))
     emotion = manifest["emotion"].replace(merge)
     rows = manifest.assign(emotion=emotion.where(emotion.isin(labels), "") if labels else emotion)
     useful = (rows["emotion"] != "") | rows[list(DIMENSIONS)].notna().all(axis=1)
     rows = _keep(rows, useful, "text: {} with neither VAD nor a label of data.text.labels left out")
     if rows.empty:
         raise UserError("data.text: no utterance has valence, arousal and dominance, or an emotion of data.text.labels")
-    rows["split"] = _following(rows, audio).where(lambda found: found != "", _own(rows, audio, settings))
-    repeated = crossing(rows, same_text(rows["transcript"]))
-    rows = _keep(rows, ~repeated, "text: {} left out: the same text stands in another set")
+    require_corpora(rows, settings, "split.text")
+    sets = _following(rows, audio)
+    own = rows[sets == ""]
+    if len(own) < len(rows):
+        print(f"text: {len(rows) - len(own)} of {len(rows)} utterances follow the audio split")
+        _require_tested(rows.assign(split=sets)[sets != ""], settings)
+    if len(own):
+        sets[own.index] = assign(own, settings, "split.text")
+    rows["split"] = sets
+    rows["text"] = same_text(rows["transcript"])
+    rows, copies = leave_out_copies(rows, "text", "text", "text")
+    rows, speakers = part_speakers(rows, settings, "text", audio)
     _require_sets(rows, "split.text")
-    return rows[list(TextItem.model_fields)]
+    return rows[list(TextItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
 
 def _following(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
-    """Return the audio branch's set of each row, empty where it does not know utterance or speaker."""
-    by_utterance = audio.set_index("utterance")["split"]
-    one_set = audio[audio["speaker"] != ""].groupby("speaker")["split"].agg(lambda sets: "|".join(sorted(set(sets))))
-    by_speaker = one_set[one_set.isin(SETS)]
-    found = rows["utterance"].map(by_utterance.to_dict()).astype(object)
-    return found.fillna(rows["speaker"].map(by_speaker.to_dict())).fillna("")
+    """Return the audio branch's set of each row, empty where it knows neither utterance nor speaker."""
+    by_utterance = rows["utterance"].map(audio.set_index("utterance")["split"].to_dict()).astype(object)
+    return by_utterance.fillna(rows["speaker"].map(held_out_most(audio, "speaker"))).fillna("")
 
 
-def _own(rows: pd.DataFrame, audio: pd.DataFrame, settings: Partition) -> pd.Series:
-    free = rows[_following(rows, audio) == ""]
-    return assign(free, settings, "split.text") if len(free) else pd.Series(dtype=object)
-
-
-def summary(rows: pd.DataFrame, branch: str) -> str:
-    """Return the sizes of the sets in a line."""
-    parts = [
-        f"{name} {len(own)}" + (f" ({own['speaker'].nunique()} speakers)" if (own["speaker"] != "").all() else "")
-        for name in SETS
-        for own in [rows[rows["split"] == name]]
-    ]
-    return f"{branch}: " + ", ".join(parts)
+def _require_tested(rows: pd.DataFrame, settings: Partition) -> None:
+    astray = rows[rows["corpus"].isin(settings.test_corpora) & (rows["split"] != "test")]
+    if len(astray):
+        raise UserError(
+            f"split.text.test_corpora: {len(astray)} utterances of {', '.join(sorted(astray['corpus'].unique()))} "
+            "follow the audio split, where they are not in test; set split.audio in the same way"
+        )
 
 
 def _keep(rows: pd.DataFrame, kept: pd.Series, message: str) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""Who is trained on, who picks the epoch, and who is tested on."""
+"""Who is trained on, who picks the epoch, and who is tested on.
+
+Which set an utterance is in depends on the seed and on the utterances there are, not on their order.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from sklearn.model_selection import GroupShuffleSplit
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Partition
 
-CANDIDATES = 300  # random draws of speakers, of which the best balanced is taken
+CANDIDATES = 300  # random draws of groups, of which the best balanced is taken
 
 
 def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
     """Return the set of every row: train, dev or test.
 
     Args:
-        rows: utterances with columns ``corpus``, ``speaker``, ``sex``, ``emotion`` and ``split`` (the official one)
-        settings: strategy, fractions and seed
+        rows: utterances with columns ``corpus``, ``speaker``, ``session``, ``sex``, ``emotion`` and ``split`` (the
+            official one)
+        settings: strategy, and what it needs
         key: the group's name in params.yaml, for messages
 
     Raises:
@@ -25,46 +29,78 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
     """
     match settings.strategy:
         case "speaker":
-            return _by_group(rows, _speakers(rows, key), settings, key)
-        case "speaker_folds":
-            return _fold(rows, _speakers(rows, key), settings, key)
+            return _drawn(rows, _speakers(rows, key), settings, key)
+        case "session":
+            return _drawn(rows, _sessions(rows, key), settings, key)
         case "random":
-            return _by_group(rows, rows["utterance"], settings, key)
+            return _drawn(rows, rows["utterance"], settings, key)
         case "official":
             return _official(rows, settings, key)
+        case "corpus":
+            return _with_dev(rows, _smallest(rows), rows["corpus"].isin(settings.test_corpora), settings)
+        case "speaker_folds":
+            return _fold(rows, _speakers(rows, key), settings.folds, settings, key)
+        case "leave_one_speaker_out":
+            return _fold(rows, _speakers(rows, key), None, settings, key)
+        case "leave_one_session_out":
+            return _fold(rows, _sessions(rows, key), None, settings, key)
+
+
+def require_corpora(rows: pd.DataFrame, settings: Partition, key: str) -> None:
+    """Check that the test corpora are there, that others are, and that it is the strategy that wants them.
+
+    Raises:
+        UserError: if not
+    """
+    there, wanted = sorted(rows["corpus"].unique()), settings.test_corpora
+    if settings.strategy != "corpus":
+        if wanted:
+            raise UserError(f"{key}.test_corpora: set, but {key}.strategy is {settings.strategy}; choose corpus, or []")
+    elif not wanted:
+        raise UserError(f"{key}.test_corpora: empty; name the corpora to test on, of {', '.join(there)}")
+    elif unknown := sorted(set(wanted) - set(there)):
+        raise UserError(f"{key}.test_corpora: no utterance is of {', '.join(unknown)}; there are {', '.join(there)}")
+    elif set(there) == set(wanted):
+        raise UserError(f"{key}.test_corpora: leaves none of {', '.join(there)} to train on")
 
 
 def _speakers(rows: pd.DataFrame, key: str) -> pd.Series:
-    unknown = rows.loc[rows["speaker"] == "", "corpus"].unique()
-    if len(unknown):
-        raise UserError(f"{key}.strategy: the speakers of {', '.join(unknown)} are unknown; choose random or official")
+    _require(rows, "speaker", key)
     return rows["speaker"]
 
 
-def _by_group(rows: pd.DataFrame, groups: pd.Series, settings: Partition, key: str) -> pd.Series:
-    train, dev, test = settings.fractions
+def _sessions(rows: pd.DataFrame, key: str) -> pd.Series:
+    _require(rows, "session", key)
+    return rows["corpus"] + "/" + rows["session"]  # every corpus has a session 1
+
+
+def _require(rows: pd.DataFrame, column: str, key: str) -> None:
+    unknown = rows.loc[rows[column] == "", "corpus"].unique()
+    if len(unknown):
+        raise UserError(f"{key}.strategy: the {column}s of {', '.join(unknown)} are unknown; choose random or official")
+
+
+def _smallest(rows: pd.DataFrame) -> pd.Series:
+    """Return what may be drawn by itself: a speaker, or an utterance of one who is unknown."""
+    return rows["speaker"].where(rows["speaker"] != "", rows["utterance"])
+
+
+def _drawn(rows: pd.DataFrame, groups: pd.Series, settings: Partition, key: str) -> pd.Series:
     if groups.nunique() < 3:
         raise UserError(f"{key}.strategy: {settings.strategy} needs 3 groups or more, here are {groups.nunique()}")
-    sets = pd.Series("train", index=rows.index)
-    sets[_draw(rows, groups, test, settings.seed)] = "test"
-    rest = sets.index[sets == "train"]
-    sets[_draw(rows.loc[rest], groups[rest], dev / (train + dev), settings.seed)] = "dev"
-    return sets
+    tested = rows.index.isin(_draw(rows, groups, settings.fractions[2], 2, settings.seed))
+    return _with_dev(rows, groups, tested, settings)
 
 
-def _fold(rows: pd.DataFrame, speakers: pd.Series, settings: Partition, key: str) -> pd.Series:
-    """Speakers in order, in contiguous groups; one group is the test set, and dev is drawn from the others."""
-    names = sorted(speakers.unique())
-    if settings.folds > len(names):
-        raise UserError(f"{key}.folds: {settings.folds}, but there are {len(names)} speakers")
-    if settings.fold >= settings.folds:
-        raise UserError(f"{key}.fold: {settings.fold}; with {settings.folds} folds choose 0 to {settings.folds - 1}")
-    train, dev, _ = settings.fractions
-    sets = pd.Series("train", index=rows.index)
-    sets[speakers.isin(np.array_split(names, settings.folds)[settings.fold])] = "test"
-    rest = sets.index[sets == "train"]
-    sets[_draw(rows.loc[rest], speakers[rest], dev / (train + dev), settings.seed)] = "dev"
-    return sets
+def _fold(rows: pd.DataFrame, groups: pd.Series, folds: int | None, settings: Partition, key: str) -> pd.Series:
+    """Groups in order, in contiguous folds (None: as many as groups); one is the test set."""
+    names = sorted(groups.unique())
+    folds = folds or len(names)
+    if folds > len(names):
+        raise UserError(f"{key}.folds: {folds}, but there are {len(names)} speakers")
+    if settings.fold >= folds:
+        raise UserError(f"{key}.fold: {settings.fold}; with {folds} folds choose 0 to {folds - 1}")
+    return _with_dev(rows, groups, groups.isin(np.array_split(names, folds)[settings.fold]), settings)
 
 
 def _official(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
@@ -74,25 +110,34 @@ def _official(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
         given = set(own["split"]) - {""}
         groups = own["speaker"] if (own["speaker"] != "").all() else own["utterance"]
         if not given:
-            sets[own.index] = _by_group(own, groups, settings, key)
+            sets[own.index] = _drawn(own, groups, settings, key)
         elif "" in set(own["split"]):
             raise UserError(f"{key}.strategy: official: {corpus} gives a split for some rows and not for others")
-        elif "dev" not in given:
-            train, dev, _ = settings.fractions
-            rest = own.index[own["split"] == "train"]
-            sets[_draw(own.loc[rest], groups[rest], dev / (train + dev), settings.seed)] = "dev"
+        elif "train" in given and "dev" not in given:
+            sets[own.index] = _with_dev(own, groups, own["split"] == "test", settings)
     return sets
 
 
-def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, seed: int) -> pd.Index:
+def _with_dev(rows: pd.DataFrame, groups: pd.Series, tested: pd.Series | np.ndarray, settings: Partition) -> pd.Series:
+    """Return the sets, given which rows are the test set: dev is drawn from the others, if they can be divided."""
+    train, dev, _ = settings.fractions
+    sets = pd.Series("train", index=rows.index)
+    sets[tested] = "test"
+    rest = sets.index[sets == "train"]
+    if groups[rest].nunique() > 1:
+        sets[_draw(rows.loc[rest], groups[rest], dev / (train + dev), 1, settings.seed)] = "dev"
+    return sets
+
+
+def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, spare: int, seed: int) -> pd.Index:
     """Return the rows of whole groups: about ``share`` of every emotion, in all and of every corpus and sex.
 
     Sex is balanced because it shifts what emotions sound like: a model that hardly heard women in training
-    would be judged on women alone.
+    would be judged on women alone. ``spare`` groups are left in any case.
     """
     strata = [rows["emotion"], rows["corpus"] + "/" + rows["sex"] + "/" + rows["emotion"]]
     codes = [pd.factorize(stratum, sort=True)[0] for stratum in strata]
-    number = max(1, round(share * groups.nunique()))
+    number = min(max(1, round(share * groups.nunique())), groups.nunique() - spare)
     splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=number, random_state=seed)
     candidates = [chosen for _, chosen in splitter.split(rows, groups=groups)]
     return rows.index[min(candidates, key=lambda chosen: sum(_imbalance(code, chosen, share) for code in codes))]

@@ -12,9 +12,10 @@ from sklearn.ensemble import RandomForestClassifier
 
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import ZeroShot
-from stages.contracts.predictions import PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT
-from stages.scoring.baselines import majority_accuracy
+from stages.contracts.predictions import PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT, Evaluation
+from stages.scoring.baselines import majority_accuracy, majority_class
 from stages.scoring.classification import classification
+from stages.scoring.details import classification_details, limits, regression_details
 from stages.scoring.regression import regression
 from stages.text.encoders import load_again
 from stages.text.fitting import predict, rated
@@ -30,8 +31,8 @@ def evaluate(
     rows: pd.DataFrame,
     sentences: ZeroShot,
     device: torch.device,
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return the scores of the test set, and the table of its predictions.
+) -> Evaluation:
+    """Score the test set.
 
     The zero-shot baseline gets what the trained models got: its VAD is calibrated on the training set, and
     a forest like the fine-tuned one's is fitted on its VAD of the training set.
@@ -45,7 +46,7 @@ def evaluate(
     """
     train, test = (rows[rows["split"] == name].reset_index(drop=True) for name in ("train", "test"))
     if trained is None:
-        return {"utterances": 0}, test.reindex(columns=list(TEXT_COLUMNS))
+        return Evaluation({"utterances": 0}, {}, test.reindex(columns=list(TEXT_COLUMNS)))
     learnt = rated(train)
     pretrained = load_again(trained.origin)
     texts = [*train["transcript"], *test["transcript"]]
@@ -70,13 +71,35 @@ def evaluate(
         "majority": _majority(train, test),
         "utterances": len(test),
     }
-    return scores, table[[*TEXT_COLUMNS, *(name for name in table.columns if name.startswith(PROBABILITY))]]
+    details = _details(train, table)
+    headlines = {"vad": [f"ccc.{name}" for name in (*VAD, "mean")], "emotion": ["uar", "wa"]}
+    scores["interval"] = {part: limits(details[part], *headlines[part]) for part in details}
+    columns = [*TEXT_COLUMNS, *(name for name in table.columns if name.startswith(PROBABILITY))]
+    return Evaluation(scores, details, table[columns])
 
 
 def _scores(table: pd.DataFrame, suffix: str) -> dict[str, Any]:
     scores = _vad(table, table[[f"{name}{suffix}" for name in VAD]].to_numpy())
     named = table[(table["emotion"] != "") & (table[f"emotion{suffix}"] != "")]
     return scores | ({"emotion": classification(named["emotion"], named[f"emotion{suffix}"])} if len(named) else {})
+
+
+def _details(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """Return intervals, and tests against zero-shot and majority, of VAD and of emotions."""
+    details: dict[str, Any] = {}
+    known = rated(table)
+    if len(known):
+        gold, predicted, zero_shot = (
+            known[[f"{name}{suffix}" for name in VAD]].to_numpy() for suffix in ("", PREDICTED, ZERO_SHOT)
+        )
+        details["vad"] = regression_details(gold, predicted, known["speaker"], {"zero_shot": zero_shot})
+    named = table[(table["emotion"] != "") & (table[f"emotion{PREDICTED}"] != "")]
+    if len(named):
+        answers = named.assign(truth=named["emotion"], prediction=named[f"emotion{PREDICTED}"])
+        majority = majority_class(train.loc[train["emotion"] != "", "emotion"])
+        baselines = {"zero_shot": named[f"emotion{ZERO_SHOT}"], "majority": [majority] * len(named)}
+        details["emotion"] = classification_details(answers, baselines)
+    return details
 
 
 def _vad(table: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""Pool the folds of a cross-validation: one score over all test predictions, and the spread over folds.
+
+    dvc exp run --queue -S 'split.audio.strategy=speaker_folds' -S 'split.audio.fold=range(0,5)'
+    dvc queue start
+    python -m stages.crossval --all         # every set of experiments that differ in the fold alone
+    python -m stages.crossval EXP EXP ...   # those that are named
+
+No utterance may be tested twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.contracts import experiments, predictions
+from stages.contracts.errors import UserError, run
+from stages.contracts.tables import SHOWN
+from stages.scoring.bootstrap import classification_intervals
+from stages.scoring.classification import classification
+
+FOLD, FOLDS = "split.audio.fold", "split.audio.folds"
+FOLDER = Path("metrics/crossval")
+
+
+def main() -> None:
+    """Print the scores, and write metrics/crossval/NAME.json and NAME.csv, the pooled predictions."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.crossval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiments", nargs="*", metavar="EXP", help="names or patterns of experiments")
+    parser.add_argument("--all", action="store_true", help="look among all experiments")
+    arguments = parser.parse_args()
+    if arguments.all == bool(arguments.experiments):
+        parser.error("name experiments, or give --all")
+    revisions = experiments.names() if arguments.all else experiments.matching(arguments.experiments)
+    groups = _groups(revisions)
+    if not arguments.all and len(groups) > 1:
+        raise UserError(f"these experiments are not folds of one: they differ in {', '.join(_differing(revisions))}")
+    pooled = [folds for folds in groups if len(folds) > 1]
+    if not pooled:
+        raise UserError(f"no two of the {len(revisions)} experiment(s) differ in {FOLD} alone")
+    for folds in pooled:
+        _pool(folds)
+
+
+def _groups(revisions: Sequence[str]) -> list[dict[int, str]]:
+    """Return the experiments that differ in the fold alone, by fold; of a fold that was run twice, one."""
+    groups: dict[str, dict[int, str]] = {}
+    for revision in revisions:
+        values = experiments.parameters(revision)
+        fold = values.pop(FOLD)
+        groups.setdefault(json.dumps(values, sort_keys=True), {})[fold] = revision
+    return [dict(sorted(folds.items())) for folds in groups.values()]
+
+
+def _differing(revisions: Sequence[str]) -> list[str]:
+    tables = [experiments.parameters(revision) for revision in revisions]
+    keys = sorted(set().union(*tables) - {FOLD})
+    return [key for key in keys if len({json.dumps(table.get(key)) for table in tables}) > 1]
+
+
+def _pool(folds: dict[int, str]) -> None:
+    tables = {n: predictions.read_audio(experiments.read(predictions.AUDIO, name)) for n, name in folds.items()}
+    table = pd.concat([rows.assign(fold=fold) for fold, rows in tables.items()], ignore_index=True)
+    twice = table.loc[table["utterance"].duplicated(), "utterance"].unique()
+    if len(twice):
+        raise UserError(
+            f"{', '.join(folds.values())}: {len(twice)} utterance(s) are tested in more than one fold: "
+            f"{', '.join(twice[:SHOWN])}; choose a strategy that splits into folds (split.audio.strategy)"
+        )
+    scores = _scores(table, folds)
+    name = next(iter(folds.values()))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    table.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
+    (FOLDER / f"{name}.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    print(f"{len(folds)} folds, {len(table)} utterances, {table['speaker'].nunique()} speakers: {FOLDER / name}.json")
+    for metric, pooled in scores["pooled"].items():
+        limits = "" if pooled["low"] is None else f"  [{pooled['low']:.4f}, {pooled['high']:.4f}]"
+        over = scores["folds"].get(metric)
+        spread = "" if over is None else f"  over folds {over['mean']:.4f} +- {over['std']:.4f}"
+        print(f"  {metric:20} {pooled['value']:.4f}{limits}{spread}")
+
+
+def _scores(table: pd.DataFrame, folds: dict[int, str]) -> dict[str, Any]:
+    intervals = classification_intervals(table["truth"], table["prediction"], table["speaker"])
+    each = pd.DataFrame({n: classification(rows["truth"], rows["prediction"]) for n, rows in table.groupby("fold")})
+    return {
+        "experiments": folds,
+        "pooled": {
+            name: {"value": found.value, "low": found.low, "high": found.high} for name, found in intervals.items()
+        },
+        "folds": {
+            metric: {"mean": float(values.mean()), "std": float(values.std(ddof=1)), "values": values.tolist()}
+            for metric, values in each.iterrows()
+        },
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,120 @@
+"""The outputs of the stages before `plot`, made up: two branches with known speakers, or less."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from closure import ROOT
+from stages.contracts import predictions, splits, tables
+from stages.contracts.manifest import DIMENSIONS, EMOTIONS, Rejection
+from stages.contracts.predictions import PREDICTED, TEXT_COLUMNS, WHO, ZERO_SHOT, audio_table
+from stages.scoring.calibration import reliability
+from stages.scoring.details import classification_details, regression_details
+
+ORIGIN = {"name": "/weights/base", "family": "whisper", "revision": "r1", "sha256": "5" * 64, "licence": "MIT"}
+CALIBRATION = {"temperature": 1.5, "ece": 0.05, "brier": 0.4, "ece_before": 0.09, "brier_before": 0.5}
+
+
+def rows(classes=4, speakers=5, each=24):
+    """Return a split: speakers who take turns, the last two of them in dev and test; '' are not known."""
+    number = np.arange(speakers * each)
+    who = number // each
+    names = np.array([f"demo/s{i:02d}" for i in range(speakers)], dtype=object)
+    sets = np.where(who == speakers - 2, "dev", "train")
+    return pd.DataFrame(
+        {
+            "utterance": [f"demo/{i:05d}" for i in number],
+            "corpus": "demo",
+            "speaker": names[who],
+            "sex": np.where(who % 2, "female", "male"),
+            "language": "en",
+            "split": np.where(who >= speakers - max(1, speakers // 3), "test", sets),
+            "emotion": [EMOTIONS[i % classes] for i in number],
+        }
+    )
+
+
+def write(folder: Path, audio=None, text=None, *, zero_shot=False, dpi=50):
+    """Write what `plot` reads; a branch that is None is switched off."""
+    generator = np.random.default_rng(1)
+    details = {"audio": {}, "text": {}}
+    parts = {"audio": audio, "text": text}
+    for branch, part in parts.items():
+        item, balance = (splits.AudioItem, splits.AUDIO) if branch == "audio" else (splits.TextItem, splits.TEXT)
+        empty = pd.DataFrame(columns=list(item.model_fields))
+        extra = {"transcript": "words"} if branch == "text" else {}
+        table = empty if part is None else part.assign(**extra)
+        tables.write(table, folder / balance, item)
+        (folder / f"models/{branch}").mkdir(parents=True, exist_ok=True)
+        (folder / f"metrics/{branch}/plots/metrics").mkdir(parents=True, exist_ok=True)
+    leak = {"kind": "text", "content": "abc", "sets": "train|test", "utterances": 2, "action": "left_out"}
+    tables.write(pd.DataFrame(columns=list(splits.Leak.model_fields)), folder / splits.AUDIO_LEAKS, splits.Leak)
+    tables.write(pd.DataFrame([leak]), folder / splits.TEXT_LEAKS, splits.Leak)
+    rejected = [{"utterance": f"demo/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
+    tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
+
+    models = {"audio": {"labels": []}, "text": {"rows": 0}}
+    versions = {"torch": "2.0"}
+    heard, embedding = pd.DataFrame(columns=list(predictions.AUDIO_COLUMNS)), pd.DataFrame(columns=["utterance"])
+    if audio is not None:
+        test = audio[audio["split"] == "test"]
+        labels = sorted(set(audio["emotion"]))
+        truth = np.array([labels.index(emotion) for emotion in test["emotion"]])
+        said = generator.dirichlet(np.ones(len(labels)), len(test)) + 0.8 * np.eye(len(labels))[truth]
+        said /= said.sum(1, keepdims=True)
+        other = generator.dirichlet(np.ones(len(labels)), len(test)) if zero_shot else None
+        heard = audio_table(test, said, other, labels)
+        majority = [labels[0]] * len(test)
+        baselines = {"majority": majority} | ({"zero_shot": heard["zero_shot"]} if zero_shot else {})
+        details["audio"] = classification_details(heard, baselines) | {
+            "calibration": CALIBRATION,
+            "reliability": reliability(said, truth).to_dict("records"),
+            "reliability_before": reliability(said**2 / (said**2).sum(1, keepdims=True), truth).to_dict("records"),
+        }
+        points = generator.normal(size=(len(test), 8)) + 4 * np.eye(len(labels), 8)[truth]
+        embedding = pd.DataFrame(points, columns=[f"component_{i + 1}" for i in range(8)])
+        embedding.insert(0, "utterance", test["utterance"].to_numpy())
+        models["audio"] = {
+            "labels": labels, "epoch": 3, "trainable_parameters": 1234567,
+            "encoding": {"backbone": ORIGIN, "versions": versions},
+        }  # fmt: skip
+        _curves(folder / "metrics/audio", ("train/loss", "dev/loss", "dev/uar"))
+    read = pd.DataFrame(columns=list(TEXT_COLUMNS))
+    if text is not None:
+        read = text.loc[text["split"] == "test", ["utterance", *WHO, "emotion"]].copy()
+        gold = generator.uniform(1, 5, (len(read), 3))
+        for kind, noise in (("", 0.0), (PREDICTED, 0.4), (ZERO_SHOT, 1.5)):
+            read[[f"{name}{kind}" for name in DIMENSIONS]] = gold + noise * generator.normal(size=gold.shape)
+            wrong = generator.random(len(read)) < noise / 2
+            read[f"emotion{kind}"] = np.where(wrong, EMOTIONS[0], read["emotion"])
+        kinds = [read[[f"{name}{kind}" for name in DIMENSIONS]].to_numpy() for kind in ("", PREDICTED, ZERO_SHOT)]
+        answers = read.assign(truth=read["emotion"], prediction=read[f"emotion{PREDICTED}"])
+        baselines = {"zero_shot": read[f"emotion{ZERO_SHOT}"], "majority": [EMOTIONS[0]] * len(read)}
+        details["text"] = {
+            "vad": regression_details(kinds[0], kinds[1], read["speaker"], {"zero_shot": kinds[2]}),
+            "emotion": classification_details(answers, baselines),
+        }
+        models["text"] = {"rows": 10, "epoch": 2, "encoder": ORIGIN, "versions": versions}
+        _curves(folder / "metrics/text", ("train/loss", "dev/loss", "dev/mse"))
+    predictions.write(heard, folder / predictions.AUDIO)
+    predictions.write(read[list(TEXT_COLUMNS)], folder / predictions.TEXT)
+    predictions.write(embedding, folder / predictions.EMBEDDING)
+    (folder / predictions.DETAILS).write_text(json.dumps(details))
+    for branch, config in models.items():
+        (folder / f"models/{branch}/config.json").write_text(json.dumps(config))
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
+    parameters["plot"]["dpi"] = dpi
+    parameters["data"]["audio"]["corpora"] = ["emodb:/home/anna/emodb"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+def _curves(folder: Path, names):
+    for name in names:
+        path = folder / "plots/metrics" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"step": [0, 1, 2], "value": [0.9, 0.6, 0.5]}).to_csv(path, sep="\t", index=False)
