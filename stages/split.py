@@ -16,8 +16,10 @@ def main() -> None:
     """Write data/splits: of each branch the sets, their balance, and what had leaked between them."""
     split, audio_labels, audio_merge = load("split", "data.audio.labels", "data.audio.merge")
     text_labels, text_merge = load("data.text.labels", "data.text.merge")
+    task, targets = load("model.task", "model.targets")
+    rated = targets if task == "regression" else []
     manifest = read_manifest(Path("data/audio/manifest.csv"))
-    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels, audio_merge)
+    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels, audio_merge, rated)
     manifest = read_manifest(Path("data/raw/text.csv"))
     text, text_leaks = split_text(manifest, audio, split.text, text_labels, text_merge)
     tables.write(audio, splits.AUDIO, splits.AudioItem)

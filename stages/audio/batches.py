@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pandas as pd
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,17 +15,16 @@ from stages.training.fitting import Items
 
 
 class Example(NamedTuple):
-    """An utterance and its class."""
+    """An utterance and what is to be said of it."""
 
     utterance: str
-    label: int
+    target: Any  # number of its class, or its values of a regression, [targets]
 
 
-def items(rows: pd.DataFrame, labels: Sequence[str], store: Store) -> Items:
-    """Return the utterances of a split table as examples, with their lengths in frames."""
-    number = {label: i for i, label in enumerate(labels)}
-    examples = [Example(row.utterance, number[row.emotion]) for row in rows.itertuples(index=False)]
-    return Items(examples, [store.length(example.utterance) for example in examples])
+def items(utterances: Sequence[str], targets: np.ndarray, store: Store) -> Items:
+    """Return utterances with their targets, [utterances, ...], and their lengths in frames."""
+    examples = [Example(utterance, target) for utterance, target in zip(utterances, targets, strict=True)]
+    return Items(examples, [store.length(utterance) for utterance in utterances])
 
 
 class Collate:
@@ -38,7 +37,7 @@ class Collate:
 
     def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
         """Return ``frames`` with ``valid``, ``statistics``, and ``labels``; see :class:`AudioModel`."""
-        batch = {"labels": torch.tensor([example.label for example in examples])}
+        batch = {"labels": torch.from_numpy(np.stack([example.target for example in examples]))}
         if self.with_frames:
             clips = [torch.from_numpy(self.store.frames(example.utterance)) for example in examples]
             lengths = torch.tensor([len(clip) for clip in clips])

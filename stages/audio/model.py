@@ -6,18 +6,19 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stages.audio.heads import head
 from stages.audio.layers import MIXES
 from stages.audio.pooling import POOLING
 from stages.backbones.backbone import Suffix
 from stages.contracts.parameters import Model, Scale
+from stages.training.network import Network
 from stages.training.optimiser import Tier
 
 
-class AudioModel(nn.Module):
-    """Emotion scores from what the frozen part of a backbone said of an utterance."""
+class AudioModel(Network):
+    """Scores of emotions, or values of dimensions, from what the frozen part of a backbone said of an utterance."""
 
     def __init__(self, settings: Model, suffix: Suffix | None, layers: int, dim: int, outputs: int) -> None:
         """Build the model.
@@ -27,7 +28,7 @@ class AudioModel(nn.Module):
             suffix: the trainable blocks; None when ``features`` is ``layers``
             layers: number of layers in the statistics
             dim: width of a frame
-            outputs: number of classes
+            outputs: number of classes or dimensions
         """
         super().__init__()
         self.suffix = suffix
@@ -40,12 +41,6 @@ class AudioModel(nn.Module):
         """Fit what is fitted before training: on training utterances alone."""
         if self.mix is not None:
             self.mix.fit(statistics)
-
-    def forward(
-        self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None
-    ) -> Tensor:
-        """Return class scores, [batch, classes], of what :meth:`embed` takes."""
-        return self.head(self.embed(frames, valid, statistics))
 
     def embed(
         self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None

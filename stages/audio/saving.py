@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.audio.model import AudioModel
+from stages.audio.tasks import Task, restore
 from stages.backbones.backbone import Suffix
 from stages.backbones.loading import load_again
 from stages.contracts.checkpoint import load_strictly, read_state
@@ -17,15 +17,16 @@ FOLDER = Path("models/audio")
 
 
 class Trained(NamedTuple):
-    """A loaded model and what it was trained to tell apart."""
+    """A trained model and what it was trained for."""
 
     model: AudioModel
     settings: Model
-    labels: list[str]
+    task: Task
     encoding: dict[str, Any]  # of the store it was trained on
+    temperature: float | None  # that calibrates its probabilities, fitted on the dev set
 
 
-def build(settings: Model, encoding: dict[str, Any], labels: Sequence[str]) -> AudioModel:
+def build(settings: Model, encoding: dict[str, Any], outputs: int) -> AudioModel:
     """Build a model on the pretrained blocks that an encoded store leaves to training.
 
     Raises:
@@ -34,15 +35,17 @@ def build(settings: Model, encoding: dict[str, Any], labels: Sequence[str]) -> A
     suffix: Suffix | None = None
     if settings.features != "layers":
         suffix = load_again(encoding["backbone"]).suffix(encoding["trainable_layers"])
-    return AudioModel(settings, suffix, encoding["blocks"] + 1, encoding["dim"], len(labels))
+    return AudioModel(settings, suffix, encoding["blocks"] + 1, encoding["dim"], outputs)
 
 
 def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None:
     """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
     config = {
-        "labels": trained.labels,
+        **trained.task.config(),
+        "goal": trained.task.goal.name,
         "model": trained.settings.model_dump(),
         "encoding": trained.encoding,
+        "temperature": trained.temperature,
         **extra,
     }
     write_model(folder, trained.model, config)
@@ -50,7 +53,7 @@ def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None
 
 def save_none(folder: Path = FOLDER) -> None:
     """Write that there is no model, because the audio branch has no utterances."""
-    write_config(folder, {"labels": []})
+    write_config(folder, {"model": None})
 
 
 def load(folder: Path = FOLDER) -> Trained | None:
@@ -60,9 +63,10 @@ def load(folder: Path = FOLDER) -> Trained | None:
         UserError: if weights are missing, or are not those of the configuration
     """
     config = read_config(folder, "finetune_audio")
-    if not config["labels"]:
+    if config["model"] is None:
         return None
-    settings, labels, encoding = Model.model_validate(config["model"]), config["labels"], config["encoding"]
-    model = build(settings, encoding, labels)
+    settings, encoding = Model.model_validate(config["model"]), config["encoding"]
+    task = restore(settings, config)
+    model = build(settings, encoding, task.outputs)
     load_strictly(model, read_state(folder), str(folder))
-    return Trained(model.eval(), settings, labels, encoding)
+    return Trained(model.eval(), settings, task, encoding, config["temperature"])

@@ -15,7 +15,7 @@ It is written one utterance at a time and read through memory maps: memory does 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -32,6 +32,8 @@ from stages.contracts.tables import Row
 
 FOLDER = Path("data/encoded")
 KIND = np.dtype(np.float16)
+
+Encoding = tuple[str, np.ndarray, np.ndarray]  # utterance, its frames [frames, dim], its statistics [2, layers, dim]
 
 
 class Entry(Row):
@@ -75,7 +77,7 @@ class _Stream:
 
 def write(
     folder: Path,
-    encodings: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    encodings: Iterable[Encoding],
     dim: int,
     layers: int,
     encoding: dict[str, Any],
@@ -84,7 +86,7 @@ def write(
 
     Args:
         folder: made when absent
-        encodings: utterance, its frames [frames, dim] and its statistics [2, layers, dim]
+        encodings: of the utterances, in their order
         dim: width of a frame
         layers: number of layers the statistics cover
         encoding: provenance, for ``encoding.json``
@@ -114,6 +116,16 @@ class Store:
         self.index = tables.read(folder / "index.csv", Entry).set_index("utterance")
         self._layers = np.load(folder / "layers.npy", mmap_mode="r")
         self._rows = {utterance: row for row, utterance in enumerate(self.index.index)}
+        self._offsets, self._lengths = (self.index[name].to_numpy() for name in ("offset", "frames"))
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the files by which its content can be told; the frames are those that the statistics are of."""
+        return [self.folder / name for name in ("encoding.json", "index.csv", "layers.npy")]
+
+    def __iter__(self) -> Iterator[Encoding]:
+        """Go through the utterances in their order."""
+        return ((name, self.frames(name), self.statistics(name)) for name in self._rows)
 
     @cached_property
     def _frames(self) -> np.ndarray:
@@ -131,12 +143,12 @@ class Store:
 
     def frames(self, utterance: str) -> np.ndarray:
         """Return the frames of an utterance, float32 [frames, dim]."""
-        entry = self.index.iloc[self._row(utterance)]
-        return self._frames[entry["offset"] : entry["offset"] + entry["frames"]].astype(np.float32)
+        row = self._row(utterance)
+        return self._frames[self._offsets[row] : self._offsets[row] + self._lengths[row]].astype(np.float32)
 
     def length(self, utterance: str) -> int:
         """Return how many frames an utterance has."""
-        return int(self.index["frames"].iloc[self._row(utterance)])
+        return int(self._lengths[self._row(utterance)])
 
     def statistics(self, utterance: str) -> np.ndarray:
         """Return mean and standard deviation of every layer, float32 [2, layers, dim]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -14,8 +15,11 @@ class UserError(Exception):
 
 
 def run(stage: Callable[[], None]) -> None:
-    """Run a stage; a :class:`UserError` becomes its message alone, without a traceback."""
+    """Run a stage; a :class:`UserError` becomes its message alone, without a traceback.
+
+    Of processes that work together the first one says it.
+    """
     try:
         stage()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)

@@ -18,7 +18,8 @@ Emotion = Literal[
     "happiness", "neutral", "other", "sadness", "surprise",
 ]  # fmt: skip
 EMOTIONS: tuple[str, ...] = get_args(Emotion)
-DIMENSIONS = ("valence", "arousal", "dominance")
+Dimension = Literal["valence", "arousal", "dominance"]
+DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 SETS = ("train", "dev", "test")
 
 

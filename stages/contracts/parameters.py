@@ -9,6 +9,7 @@ so that no value can act on a stage that DVC does not know to rerun.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from stages.contracts.errors import UserError
-from stages.contracts.manifest import Emotion
+from stages.contracts.manifest import Dimension, Emotion
 
 PATH = Path("params.yaml")
 
@@ -81,13 +82,21 @@ class Split(Group):
     text: Partition
 
 
+def _each_once(value: list[str]) -> list[str]:
+    if len(set(value)) < len(value):
+        raise ValueError("names a dimension twice")
+    return value
+
+
 class Model(Group):
+    task: Literal["classification", "regression"]
+    targets: Annotated[list[Dimension], Field(min_length=1), AfterValidator(_each_once)]
     backbone: Annotated[str, Field(min_length=1)]
     trainable_layers: Natural | Literal["all"]
     features: Literal["suffix", "layers", "both"]
     layer_mix: Literal["concat", "weighted"]
     pooling: Literal["mean", "attentive_statistics"]
-    head: Literal["linear", "norm_mlp"]
+    head: Literal["linear", "tanh", "norm_mlp", "batchnorm_mlp"]
     hidden: Count
     head_layers: Count
     dropout: Share
@@ -98,6 +107,12 @@ class Encode(Group):
     precision: Literal["float32", "bfloat16"]
 
 
+class Restarts(Group):
+    first: Count
+    growth: Count
+    lowest: Share
+
+
 class Optimisation(Group):
     """What the training of both branches has in common."""
 
@@ -106,8 +121,10 @@ class Optimisation(Group):
     learning_rate: Positive
     weight_decay: Annotated[Number, Field(ge=0)]
     warmup: Share
-    schedule: Literal["constant", "linear", "cosine"]
+    schedule: Literal["constant", "linear", "cosine", "cosine_restarts"]
+    restarts: Restarts
     max_grad_norm: Positive
+    micro_batch: Count | None
     patience: Count | None
     seed: Seed
 
@@ -117,9 +134,19 @@ class Scale(Group):
     upper: Positive
 
 
+class Loss(Group):
+    classification: Literal["cross_entropy", "focal", "balanced_softmax", "distributional_ranking"]
+    regression: Literal["ccc", "pcc", "mse", "mae"]
+
+
 class Train(Optimisation):
+    loss: Loss
+    focal_gamma: Annotated[Number, Field(ge=0)]
+    label_smoothing: Share
+    class_weights: Literal["none", "inverse", "balanced"] | list[Number]
+    mixup: Annotated[Number, Field(ge=0)]
     lr_scale: Scale
-    class_weights: Literal["none", "inverse", "balanced"]
+    refit: bool
 
 
 class Text(Optimisation):
@@ -158,10 +185,22 @@ class Plot(Group):
     dpi: Count
 
 
+def _repository(value: str) -> str:
+    if not re.fullmatch(r"\w([\w.-]*\w)?/\w([\w.-]{,94}\w)?", value, re.ASCII) or re.search(r"--|\.\.|\.git$", value):
+        raise ValueError("must read OWNER/NAME, of letters, digits and single - or . between them")
+    return value
+
+
+class Publish(Group):
+    push_to_hub: Annotated[str, AfterValidator(_repository)] | None
+
+
 class Runtime(Group):
     device: Literal["auto", "cpu", "cuda"]
+    processes: Count
     threads: Count
     workers: Count
+    tensorboard: str | None
 
 
 class Parameters(Group):
@@ -175,6 +214,7 @@ class Parameters(Group):
     forest: Forest
     evaluate: Evaluate
     plot: Plot
+    publish: Publish
     runtime: Runtime
 
 

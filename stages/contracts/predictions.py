@@ -62,6 +62,27 @@ def audio_table(
     return table.assign(**{f"{PROBABILITY}{label}": probabilities[:, i] for i, label in enumerate(labels)})
 
 
+def rated_table(rows: pd.DataFrame, predicted: np.ndarray, targets: Sequence[str]) -> pd.DataFrame:
+    """Return who was heard, and each target as it was rated and as it was predicted.
+
+    Args:
+        rows: of the audio split
+        predicted: on the 1..5 scale, [rows, targets]
+        targets: which dimensions
+    """
+    table = rows[["utterance", *WHO, *targets]]
+    return table.assign(**{f"{name}{PREDICTED}": predicted[:, i] for i, name in enumerate(targets)})
+
+
+def targets_of(table: pd.DataFrame) -> list[str]:
+    """Return the dimensions that the audio predictions are of; none where they are classes.
+
+    >>> targets_of(pd.DataFrame(columns=["utterance", "arousal", "arousal_predicted"]))
+    ['arousal']
+    """
+    return [name.removesuffix(PREDICTED) for name in table.columns if name.endswith(PREDICTED)]
+
+
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table of predictions."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,22 +90,23 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_audio(source: Path | TextIO = AUDIO) -> pd.DataFrame:
-    """Read the audio predictions; probabilities are numbers."""
-    table = _read(source, AUDIO_COLUMNS)
-    return table.astype({name: float for name in table.columns if name.startswith(PROBABILITY)})
+    """Read the audio predictions, of classes or of dimensions; probabilities and dimensions are numbers."""
+    table = read_cells(source)
+    rated = targets_of(table)
+    _require(table, ("utterance", *WHO, *rated) if rated else AUDIO_COLUMNS, source)
+    return table.astype({name: float for name in table.columns if name.startswith((PROBABILITY, *rated))})
 
 
 def read_text(source: Path | TextIO = TEXT) -> pd.DataFrame:
     """Read the text predictions; what is not known or was not predicted is NaN, an emotion empty."""
-    table = _read(source, TEXT_COLUMNS)
+    table = read_cells(source)
+    _require(table, TEXT_COLUMNS, source)
     numbers = [name for name in table.columns if name.startswith((*DIMENSIONS, PROBABILITY))]
     return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in numbers})
 
 
-def _read(source: Path | TextIO, columns: Sequence[str]) -> pd.DataFrame:
-    table = read_cells(source)
+def _require(table: pd.DataFrame, columns: Sequence[str], source: Path | TextIO) -> None:
     missing = [name for name in columns if name not in table.columns]
     if missing:
         where = source if isinstance(source, Path) else "the predictions"
         raise UserError(f"{where}: column(s) {', '.join(missing)} missing; run `dvc repro evaluate`")
-    return table

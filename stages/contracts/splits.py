@@ -14,7 +14,7 @@ from stages.contracts.tables import Row
 
 
 class AudioItem(Row):
-    """An utterance of the audio branch."""
+    """An utterance of the audio branch: an emotion to classify, or VAD to predict, or both."""
 
     utterance: Identifier
     corpus: str
@@ -22,7 +22,10 @@ class AudioItem(Row):
     sex: Sex = ""
     language: str = ""
     split: Set
-    emotion: Emotion
+    emotion: Literal[Emotion, ""] = ""
+    valence: Vad = float("nan")
+    arousal: Vad = float("nan")
+    dominance: Vad = float("nan")
 
 
 class TextItem(Row):

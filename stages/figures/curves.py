@@ -9,12 +9,12 @@ import pandas as pd
 from stages.figures.style import figure
 
 
-def draw(histories: dict[str, pd.DataFrame], scores: dict[str, tuple[str, str]], path: Path, dpi: int) -> None:
+def draw(histories: dict[str, pd.DataFrame], goals: dict[str, str], path: Path, dpi: int) -> None:
     """Draw the loss on both sets, and the score that picked the epoch.
 
     Args:
-        histories: by branch; a row per epoch, with columns ``train/loss``, ``dev/loss`` and the score
-        scores: by branch; the score's column and its label
+        histories: by branch; a row per epoch, with columns ``train/loss``, ``dev/loss`` and ``dev/`` the score
+        goals: by branch; the score's name
         path: of the PNG
         dpi: dots per inch
     """
@@ -26,8 +26,7 @@ def draw(histories: dict[str, pd.DataFrame], scores: dict[str, tuple[str, str]],
             loss.plot(epochs, history["dev/loss"], label="dev", linestyle="--")
             loss.set(title=f"{branch}: loss", xlabel="epoch")
             loss.legend()
-            column, label = scores[branch]
-            score.plot(epochs, history[column], color="C2")
-            score.set(title=f"{branch}: dev {label}", xlabel="epoch")
+            score.plot(epochs, history[f"dev/{goals[branch]}"], color="C2")
+            score.set(title=f"{branch}: dev {goals[branch].upper()}", xlabel="epoch")
             for panel in (loss, score):
                 panel.xaxis.get_major_locator().set_params(integer=True)

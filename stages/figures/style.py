@@ -21,6 +21,7 @@ MODELS = {  # the same everywhere: ours, then what it has to beat
     "fine-tuned": {"color": COLOURS[0], "marker": "o"},
     "zero-shot": {"color": COLOURS[1], "marker": "s"},
     "majority": {"color": "0.45", "marker": "D"},
+    "mean": {"color": "0.45", "marker": "v"},
 }
 
 SMALL = 6.5  # pt, the smallest type

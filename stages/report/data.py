@@ -21,9 +21,9 @@ def describe(rows: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, Any] | None:
         leaks: what stood in more than one set
 
     Returns:
-        ``sets``: of each set the utterances, speakers and corpora; ``emotions``: a row per emotion with utterances and
-        speakers of each set; ``heard``: test speakers that are in train or dev as well; ``synthetic``; ``leaks``:
-        number of them and of their utterances, by kind, sets and what was done
+        ``sets``: of each set the utterances, speakers, corpora and languages; ``emotions``: a row per emotion with
+        utterances and speakers of each set; ``heard``: test speakers that are in train or dev as well; ``synthetic``;
+        ``leaks``: number of them and of their utterances, by kind, sets and what was done
     """
     if rows.empty:
         return None
@@ -60,6 +60,7 @@ def _set(rows: pd.DataFrame) -> dict[str, Any]:
     sexes = rows[rows["speaker"] != ""].drop_duplicates("speaker")["sex"].replace("", "sex unknown").value_counts()
     return _sizes(rows) | {
         "corpora": sorted(set(rows["corpus"])),
+        "languages": sorted(set(rows["language"]) - {""}),
         "sexes": {str(sex): int(count) for sex, count in sexes.sort_index().items()},
         "unknown": int((rows["speaker"] == "").sum()),
         "rated": int(rows.reindex(columns=list(DIMENSIONS)).notna().all(axis=1).sum()),

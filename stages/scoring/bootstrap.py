@@ -122,7 +122,7 @@ def regression_intervals(
     truth: np.ndarray,
     prediction: np.ndarray,
     speakers: Sequence[str] | None = None,
-    names: tuple[str, ...] = DIMENSIONS,
+    names: Sequence[str] = DIMENSIONS,
     *,
     level: float = 0.95,
     replicates: int = REPLICATES,

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.contracts.manifest import DIMENSIONS
 from stages.scoring.bootstrap import classification_intervals, regression_intervals
 from stages.scoring.fairness import by_group
 from stages.scoring.intervals import Interval
 from stages.scoring.mcnemar import mcnemar
 from stages.scoring.paired import Difference, classification_difference, regression_difference
+from stages.scoring.regression import flat
 
 GROUPS = ("speaker", "sex", "corpus", "language")
 ACCURACY = {"accuracy": "wa"}  # what the field calls it, beside the unweighted average recall
@@ -43,7 +45,11 @@ def classification_details(table: pd.DataFrame, baselines: dict[str, Sequence[st
 
 
 def regression_details(
-    truth: np.ndarray, prediction: np.ndarray, speakers: pd.Series, baselines: dict[str, np.ndarray]
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    speakers: pd.Series,
+    baselines: dict[str, np.ndarray],
+    names: Sequence[str] = DIMENSIONS,
 ) -> dict[str, Any]:
     """Return ``intervals`` of every score and dimension (``ccc.valence``), and ``tests`` against each baseline.
 
@@ -52,12 +58,13 @@ def regression_details(
         prediction: likewise
         speakers: [utterances], empty where not known
         baselines: predictions of others, by name, each [utterances, dimensions]
+        names: of the dimensions
     """
-    intervals = _flat(regression_intervals(truth, prediction, speakers))
+    intervals = flat(regression_intervals(truth, prediction, speakers, names))
     tests = {
         name: {
             key: _difference(found)
-            for key, found in _flat(regression_difference(truth, [prediction], [other], speakers)).items()
+            for key, found in flat(regression_difference(truth, [prediction], [other], speakers, names)).items()
         }
         for name, other in baselines.items()
     }
@@ -72,10 +79,6 @@ def limits(details: dict[str, Any], *names: str) -> dict[str, dict[str, float]]:
 
 def _named(score: str) -> str:
     return f"recall.{score.removeprefix('recall_')}" if score.startswith("recall_") else ACCURACY.get(score, score)
-
-
-def _flat(scores: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {f"{score}.{name}": found for score, parts in scores.items() for name, found in parts.items()}
 
 
 def _interval(found: Interval, speakers: pd.Series) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.contracts.manifest import DIMENSIONS
 from stages.scoring.bootstrap import classification_intervals, regression_intervals
 from stages.scoring.intervals import Interval
 
-MAJORITY = "majority"
+MAJORITY, MEAN = "majority", "mean"
 COLUMNS = ("name", "target", "score", "model", "value", "low", "high", "note")
 
 
@@ -39,10 +38,14 @@ def emotion_rows(
     return rows
 
 
-def vad_rows(gold: np.ndarray, speakers: Sequence[str], models: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def vad_rows(
+    branch: str, names: Sequence[str], gold: np.ndarray, speakers: Sequence[str], models: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
     """Return the concordance correlation of each model and dimension.
 
     Args:
+        branch: audio or text
+        names: of the dimensions
         gold: [utterances, dimensions]
         speakers: [utterances], empty where not known
         models: predictions by the model's name, each [utterances, dimensions]
@@ -50,8 +53,8 @@ def vad_rows(gold: np.ndarray, speakers: Sequence[str], models: Mapping[str, np.
     Returns:
         rows with ``COLUMNS``
     """
-    found = {model: regression_intervals(gold, predicted, speakers)["ccc"] for model, predicted in models.items()}
-    return [_row(name, "CCC", model, scores[name]) for name in DIMENSIONS for model, scores in found.items()]
+    found = {model: regression_intervals(gold, said, speakers, names)["ccc"] for model, said in models.items()}
+    return [_row(f"{branch} {name}", "CCC", model, scores[name]) for name in names for model, scores in found.items()]
 
 
 def _row(target: str, score: str, model: str, found: Interval) -> dict[str, Any]:

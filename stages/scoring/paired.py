@@ -129,7 +129,7 @@ def regression_difference(
     a: Sequence[np.ndarray],
     b: Sequence[np.ndarray],
     speakers: Sequence[str] | None = None,
-    names: tuple[str, ...] = DIMENSIONS,
+    names: Sequence[str] = DIMENSIONS,
     *,
     level: float = 0.95,
     replicates: int = REPLICATES,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
 import numpy as np
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
@@ -34,6 +37,8 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.clip(covariance / spread, -1, 1)) if spread > 0 else 0.0
 
 
+T = TypeVar("T")
+
 SCORES = {
     "mse": lambda truth, prediction: float(mean_squared_error(truth, prediction)),
     "rmse": lambda truth, prediction: float(np.sqrt(mean_squared_error(truth, prediction))),
@@ -44,7 +49,7 @@ SCORES = {
 
 
 def regression(
-    truth: np.ndarray, prediction: np.ndarray, names: tuple[str, ...] = DIMENSIONS
+    truth: np.ndarray, prediction: np.ndarray, names: Sequence[str] = DIMENSIONS
 ) -> dict[str, dict[str, float]]:
     """Return every score for every dimension and their mean.
 
@@ -62,3 +67,24 @@ def regression(
         values = {name: function(truth[:, i], prediction[:, i]) for i, name in enumerate(names)}
         result[score] = values | {"mean": float(np.mean(list(values.values())))}
     return result
+
+
+def means(truth: np.ndarray, prediction: np.ndarray, names: Sequence[str] = DIMENSIONS) -> dict[str, float]:
+    """Return the mean of every score over the dimensions, of ``rmse`` the root of the mean ``mse``.
+
+    Args:
+        truth: [utterances, dimensions]
+        prediction: likewise
+        names: of the dimensions
+    """
+    found = {score: values["mean"] for score, values in regression(truth, prediction, names).items()}
+    return found | {"rmse": float(np.sqrt(found["mse"]))}
+
+
+def flat(scores: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """Return what is known of every score and dimension under one name.
+
+    >>> flat({"ccc": {"valence": 0.5, "mean": 0.4}})
+    {'ccc.valence': 0.5, 'ccc.mean': 0.4}
+    """
+    return {f"{score}.{name}": found for score, parts in scores.items() for name, found in parts.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from stages.contracts.errors import UserError
@@ -13,15 +15,20 @@ from stages.splits.strategies import assign, require_corpora
 
 
 def split_audio(
-    manifest: pd.DataFrame, settings: Partition, labels: list[str] | None, merge: dict[str, str]
+    manifest: pd.DataFrame,
+    settings: Partition,
+    labels: list[str] | None,
+    merge: dict[str, str],
+    targets: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the audio branch's utterances with their emotion and set, and what had leaked between the sets.
+    """Return the audio branch's utterances with their emotion, VAD and set, and what had leaked between the sets.
 
     Args:
         manifest: of data/audio
         settings: split.audio
         labels: emotions to keep; None for all that occur
         merge: emotions that count as another one
+        targets: dimensions every utterance must be rated for, which is then all it needs; none: it needs an emotion
 
     Raises:
         UserError: if the strategy cannot be followed, speakers cross sets that must not, a set is empty, or a label
@@ -30,20 +37,16 @@ def split_audio(
     if manifest.empty:
         return manifest.reindex(columns=list(AudioItem.model_fields)), pd.DataFrame(columns=list(Leak.model_fields))
     rows = manifest.assign(emotion=manifest["emotion"].replace(merge))
-    wanted = labels or sorted(set(rows["emotion"]) - {""})
-    rows = _keep(rows, rows["emotion"].isin(wanted), "audio: {} without a label of data.audio.labels left out")
-    if rows.empty:
-        raise UserError(f"data.audio.labels: no utterance has one of the emotions {', '.join(wanted)}")
+    if targets:
+        rows = _rated(rows, targets)
+    if labels or not targets:
+        rows = _labelled(rows, labels or sorted(set(rows["emotion"]) - {""}))
     require_corpora(rows, settings, "split.audio")
     rows["split"] = assign(rows, settings, "split.audio")
     rows, copies = leave_out_copies(rows, "sha256", "recording", "audio")
     rows, speakers = part_speakers(rows, settings, "audio")
-    learnt = set(rows.loc[rows["split"] == "train", "emotion"])
-    if labels and (absent := sorted(set(labels) - learnt)):
-        raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
-    if unlearnt := sorted(set(rows["emotion"]) - learnt):
-        message = f"audio: {{}} left out: no training utterance has their emotion ({', '.join(unlearnt)})"
-        rows = _keep(rows, rows["emotion"].isin(learnt), message)
+    if not targets:
+        rows = _learnable(rows, labels or [])
     _require_sets(rows, "split.audio")
     return rows[list(AudioItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
@@ -88,6 +91,31 @@ def split_text(
     rows, speakers = part_speakers(rows, settings, "text", audio)
     _require_sets(rows, "split.text")
     return rows[list(TextItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
+
+
+def _rated(rows: pd.DataFrame, targets: Sequence[str]) -> pd.DataFrame:
+    names = ", ".join(targets)
+    rows = _keep(rows, rows[list(targets)].notna().all(axis=1), f"audio: {{}} not rated for {names} left out")
+    if rows.empty:
+        raise UserError(f"model.targets: no utterance is rated for {names}; choose other targets or another corpus")
+    return rows
+
+
+def _labelled(rows: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
+    rows = _keep(rows, rows["emotion"].isin(wanted), "audio: {} without a label of data.audio.labels left out")
+    if rows.empty:
+        raise UserError(f"data.audio.labels: no utterance has one of the emotions {', '.join(wanted)}")
+    return rows
+
+
+def _learnable(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Return the rows whose emotion is in the training set, where every one of ``labels`` has to be."""
+    learnt = set(rows.loc[rows["split"] == "train", "emotion"])
+    if absent := sorted(set(labels) - learnt):
+        raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
+    unlearnt = ", ".join(sorted(set(rows["emotion"]) - learnt))
+    message = f"audio: {{}} left out: no training utterance has their emotion ({unlearnt})"
+    return _keep(rows, rows["emotion"].isin(learnt), message)
 
 
 def _following(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
