@@ -100,8 +100,8 @@ class Ways:
 
     def _model(self) -> tuple[AudioModel, Collate]:
         settings = Model(
-            backbone=str(self.folder), trainable_layers=TRAINABLE, features="suffix", layer_mix="concat",
-            pooling="mean", head="linear", hidden=1, head_layers=1, dropout=0.0,
+            task="classification", targets=["valence"], backbone=str(self.folder), trainable_layers=TRAINABLE,
+            features="suffix", layer_mix="concat", pooling="mean", head="linear", hidden=1, head_layers=1, dropout=0.0,
         )  # fmt: skip
         backbone = self.backbone
         encoding = {
@@ -113,7 +113,7 @@ class Ways:
         arrays = ((name, frames.numpy(), layers.numpy()) for name, frames, layers in encodings)
         store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
         opened = store.Store(where)
-        model = saving.build(settings, opened.encoding, [str(i) for i in range(CLASSES)])
+        model = saving.build(settings, opened.encoding, CLASSES)
         return model.train(), Collate(opened, settings)
 
     def _whole(self) -> Callable[[], None]:

@@ -20,6 +20,7 @@ from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.predictions import PREDICTED
 from stages.scoring.mcnemar import mcnemar
 from stages.scoring.paired import Difference, aligned, classification_difference, regression_difference
+from stages.scoring.regression import flat
 
 HEADER = f"{'':20}{'A':>8}{'B':>8}{'A - B':>9}  {'95 % interval':>19}{'p':>8}"
 
@@ -44,9 +45,15 @@ def _audio(a: Sequence[str], b: Sequence[str]) -> bool:
     tables = [predictions.read_audio(experiments.read(predictions.AUDIO, revision)) for revision in (*a, *b)]
     if not all(len(table) for table in tables):
         return False
-    tables = aligned(tables, ["truth", "speaker"])
+    first, *others = (predictions.targets_of(table) for table in tables)
+    if any(targets != first for targets in others):
+        raise UserError("the revisions do not predict the same from audio: compare runs of one model.task and targets")
+    tables = aligned(tables, [*(first or ["truth"]), "speaker"])
     print(f"\naudio: {_described(tables[0])}\n{HEADER}")
-    _show_emotions(tables[0]["truth"], [table["prediction"] for table in tables], len(a), tables[0]["speaker"])
+    if first:
+        _show_ratings(tables, first, len(a))
+    else:
+        _show_emotions(tables[0]["truth"], [table["prediction"] for table in tables], len(a), tables[0]["speaker"])
     return True
 
 
@@ -58,12 +65,7 @@ def _text(a: Sequence[str], b: Sequence[str]) -> bool:
     print(f"\ntext: {_described(tables[0])}\n{HEADER}")
     rated = tables[0][list(DIMENSIONS)].notna().all(axis=1)
     if rated.any():
-        truth, *runs = (
-            table.loc[rated, [f"{name}{suffix}" for name in DIMENSIONS]].to_numpy()
-            for table, suffix in ((tables[0], ""), *((table, PREDICTED) for table in tables))
-        )
-        found = regression_difference(truth, runs[: len(a)], runs[len(a) :], tables[0].loc[rated, "speaker"])
-        _show({f"{score} {name}": d for score, parts in found.items() for name, d in parts.items()})
+        _show_ratings([table[rated] for table in tables], DIMENSIONS, len(a))
     named = np.logical_and.reduce([table[f"emotion{s}"] != "" for table in tables for s in ("", PREDICTED)])
     if named.any():
         runs = [table.loc[named, f"emotion{PREDICTED}"] for table in tables]
@@ -74,6 +76,12 @@ def _text(a: Sequence[str], b: Sequence[str]) -> bool:
 def _described(table: pd.DataFrame) -> str:
     speakers = table.loc[table["speaker"] != "", "speaker"].nunique()
     return f"{len(table)} test utterances, resampled by " + (f"speaker ({speakers})" if speakers else "utterance")
+
+
+def _show_ratings(tables: Sequence[pd.DataFrame], names: Sequence[str], of_a: int) -> None:
+    gold = tables[0][list(names)].to_numpy()
+    runs = [table[[f"{name}{PREDICTED}" for name in names]].to_numpy() for table in tables]
+    _show(flat(regression_difference(gold, runs[:of_a], runs[of_a:], tables[0]["speaker"], names)))
 
 
 def _show_emotions(truth: pd.Series, runs: Sequence[pd.Series], of_a: int, speakers: pd.Series) -> None:

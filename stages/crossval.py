@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ import pandas as pd
 
 from stages.contracts import experiments, predictions
 from stages.contracts.errors import UserError, run
+from stages.contracts.predictions import PREDICTED, targets_of
 from stages.contracts.tables import SHOWN
-from stages.scoring.bootstrap import classification_intervals
+from stages.scoring.bootstrap import classification_intervals, regression_intervals
 from stages.scoring.classification import classification
+from stages.scoring.intervals import Interval
+from stages.scoring.regression import flat, regression
 
 FOLD, FOLDS = "split.audio.fold", "split.audio.folds"
 FOLDER = Path("metrics/crossval")
+
+Scores = tuple[dict[str, Interval], Callable[[pd.DataFrame], dict[str, float]]]  # of all rows, and of a fold's
 
 
 def main() -> None:
@@ -88,8 +93,8 @@ def _pool(folds: dict[int, str]) -> None:
 
 
 def _scores(table: pd.DataFrame, folds: dict[int, str]) -> dict[str, Any]:
-    intervals = classification_intervals(table["truth"], table["prediction"], table["speaker"])
-    each = pd.DataFrame({n: classification(rows["truth"], rows["prediction"]) for n, rows in table.groupby("fold")})
+    intervals, of_fold = _ratings(table, targets) if (targets := targets_of(table)) else _emotions(table)
+    each = pd.DataFrame({fold: of_fold(rows) for fold, rows in table.groupby("fold")})
     return {
         "experiments": folds,
         "pooled": {
@@ -100,6 +105,17 @@ def _scores(table: pd.DataFrame, folds: dict[int, str]) -> dict[str, Any]:
             for metric, values in each.iterrows()
         },
     }
+
+
+def _emotions(table: pd.DataFrame) -> Scores:
+    intervals = classification_intervals(table["truth"], table["prediction"], table["speaker"])
+    return intervals, lambda rows: classification(rows["truth"], rows["prediction"])
+
+
+def _ratings(table: pd.DataFrame, targets: list[str]) -> Scores:
+    said = [f"{name}{PREDICTED}" for name in targets]
+    found = regression_intervals(table[targets].to_numpy(), table[said].to_numpy(), table["speaker"], targets)
+    return flat(found), lambda rows: flat(regression(rows[targets].to_numpy(), rows[said].to_numpy(), targets))
 
 
 if __name__ == "__main__":

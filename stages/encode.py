@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import metadata
 from itertools import islice
@@ -16,21 +17,26 @@ import torch
 from tqdm import tqdm
 
 from stages.audio import store
+from stages.audio.store import Encoding
 from stages.backbones.backbone import Backbone
 from stages.backbones.loading import load as load_backbone
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import audio_path, read_manifest
 from stages.contracts.parameters import load
+from stages.training import processes
 from stages.training.device import prepare
 
 MANIFEST = Path("data/audio/manifest.csv")
+PARTS = store.FOLDER / "parts"  # where processes that work together put their shares
 BATCH = 16  # clips that an accelerator runs at once
 
 
 def main() -> None:
     """Encode data/audio into data/encoded."""
     name, wanted, encode, runtime = load("model.backbone", "model.trainable_layers", "encode", "runtime")
+    if processes.together("stages.encode", runtime):
+        return
     device = prepare(runtime, seed=0)  # nothing here is drawn at random
     backbone = load_backbone(name).to(device)
     trainable = backbone.trainable(wanted)
@@ -48,24 +54,43 @@ def main() -> None:
         "versions": {package: metadata.version(package) for package in ("torch", "transformers")},
     }
     manifest = read_manifest(MANIFEST)
-    store.write(
-        store.FOLDER,
-        _encodings(manifest, backbone, trainable, longest, encode.precision, device),
-        backbone.dim,
-        backbone.blocks + 1,
-        encoding,
+    write = partial(store.write, dim=backbone.dim, layers=backbone.blocks + 1, encoding=encoding)
+    run_over = partial(
+        _encodings, backbone=backbone, trainable=trainable, longest=longest, precision=encode.precision, device=device
     )
-    print(f"encode: {len(manifest)} utterances, {backbone.blocks - trainable} of {backbone.blocks} blocks frozen")
+    if processes.count() == 1:
+        write(store.FOLDER, run_over(manifest))
+    else:
+        _share(manifest, write, run_over)
+    if processes.is_first():
+        print(f"encode: {len(manifest)} utterances, {backbone.blocks - trainable} of {backbone.blocks} blocks frozen")
+
+
+def _share(
+    manifest: pd.DataFrame,
+    write: Callable[[Path, Iterable[Encoding]], None],
+    run_over: Callable[..., Iterator[Encoding]],
+) -> None:
+    """Let every process write a store of its share, and the first one a store of all."""
+    folders = [PARTS / str(rank) for rank in range(processes.count())]
+    shares = np.array_split(np.arange(len(manifest)), len(folders))
+    write(folders[processes.rank()], run_over(manifest.iloc[shares[processes.rank()]]))
+    processes.barrier()
+    if processes.is_first():
+        write(store.FOLDER, (encoding for folder in folders for encoding in store.Store(folder)))
+        shutil.rmtree(PARTS)
 
 
 def _encodings(
     manifest: pd.DataFrame, backbone: Backbone, trainable: int, longest: int, precision: str, device: torch.device
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+) -> Iterator[Encoding]:
     # A processor is busy with one clip; an accelerator is not. What comes out for a clip is the same.
     size = 1 if device.type == "cpu" else BATCH
     rows = manifest[["utterance", "path"]].itertuples(index=False, name=None)
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
-    with tqdm(total=len(manifest), desc="encode", unit="clip", disable=not sys.stderr.isatty()) as progress:
+    with tqdm(
+        total=len(manifest), desc="encode", unit="clip", disable=not processes.is_first() or not sys.stderr.isatty()
+    ) as progress:
         while batch := list(islice(rows, size)):
             clips = [torch.from_numpy(_samples(path, longest)).to(device) for _, path in batch]
             with autocast():

@@ -8,10 +8,12 @@ import pandas as pd
 
 from stages.contracts.errors import UserError, run
 from stages.contracts.parameters import load
-from stages.contracts.splits import read_text
+from stages.contracts.splits import TEXT, read_text
 from stages.text import saving
 from stages.text.fitting import fit, rated
+from stages.training import checkpoints
 from stages.training.device import prepare
+from stages.training.processes import is_first, together
 from stages.training.tracking import Tracker, live, write_nothing
 
 METRICS = Path("metrics/text")
@@ -27,10 +29,13 @@ LOG = {
 def main() -> None:
     """Train on the train set, choose the epoch on dev, write models/text and metrics/text."""
     settings, runtime = load("text", "runtime")
+    if together("stages.finetune_text", runtime):
+        return
     device = prepare(runtime, settings.seed)
     rows = read_text()
     if rows.empty:
-        _write_nothing()
+        if is_first():
+            _write_nothing()
         return
     train, dev = (rated(rows[rows["split"] == name]) for name in ("train", "dev"))
     for name, own in (("training", train), ("dev", dev)):
@@ -39,12 +44,14 @@ def main() -> None:
                 f"data.text.corpora: no {name} utterance has valence, arousal and dominance, which the regressor "
                 "learns from; add a corpus that has them (emobank, iemocap), or switch the text branch off with []"
             )
-    print(f"finetune_text: {len(train)} utterances to train on, {len(dev)} to choose the epoch on")
-    with live(METRICS) as tracked:
-        tracker = Tracker("finetune_text", tracked)
-        trained = fit(train, dev, settings, device, tracker, Path(".checkpoints/finetune_text"))
-    write_log(tracker.history, METRICS / "log.csv")
-    saving.save(trained)
+    if is_first():
+        print(f"finetune_text: {len(train)} utterances to train on, {len(dev)} to choose the epoch on")
+    with checkpoints.kept("finetune_text", [settings], runtime, [TEXT]) as folder, live(METRICS) as tracked:
+        tracker = Tracker("finetune_text", tracked, runtime.tensorboard)
+        trained = fit(train, dev, settings, device, tracker, folder)
+        if is_first():
+            write_log(tracker.history, METRICS / "log.csv")
+            saving.save(trained)
 
 
 def write_log(history: list[dict[str, float]], path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stages.contracts.errors import run
 from stages.contracts.parameters import load
-from stages.contracts.splits import read_text
+from stages.contracts.splits import TEXT, read_text
 from stages.text import forest, saving
 from stages.text.cross_fitting import unseen_vad
+from stages.training import checkpoints
 from stages.training.device import prepare
 
 
@@ -24,7 +23,8 @@ def main() -> None:
         return
     emotions = rows.loc[(rows["split"] == "train") & (rows["emotion"] != ""), "emotion"]
     forest.require_two(emotions)  # before regressors are trained for nothing
-    vad = unseen_vad(rows, trained, settings.cross_fit, device, Path(".checkpoints/fit_forest"))
+    with checkpoints.kept("fit_forest", [settings, trained.settings], runtime, [TEXT]) as folder:
+        vad = unseen_vad(rows, trained, settings.cross_fit, device, folder)
     forest.require_two(emotions[vad.index])  # a text that the regressor knows by chance may have been left out
     forest.save(forest.fit(vad.to_numpy(), emotions[vad.index], settings))
     print(f"fit_forest: {settings.trees} trees on {len(vad)} utterances, {emotions.nunique()} emotions")

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from stages.backbones.catalogue import find
 from stages.contracts import predictions, splits, tables
 from stages.contracts.errors import run
 from stages.contracts.manifest import DIMENSIONS, Rejection
 from stages.contracts.parameters import Parameters, load
-from stages.contracts.predictions import PREDICTED, ZERO_SHOT
+from stages.contracts.predictions import AUDIO_COLUMNS, PREDICTED, ZERO_SHOT
 from stages.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
-from stages.report import data, page
-from stages.scoring.baselines import majority_class
-from stages.scoring.headline import COLUMNS, MAJORITY, emotion_rows, vad_rows
+from stages.publishing import hub
+from stages.report import card, data, page
+from stages.scoring.baselines import majority_class, mean_prediction
+from stages.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
 
 FIGURES, NUMBERS, REPORT = Path("metrics/figures"), Path("metrics/plots"), Path("metrics/report.html")
-SCORES = {"audio": ("dev/uar", "UAR"), "text": ("dev/mse", "MSE")}
 
 
 def main() -> None:
-    """Write metrics/figures, the numbers behind each, and metrics/report.html; a branch that is off shows nothing."""
-    groups = load("data", "resample", "split", "model", "encode", "train", "text", "forest", "evaluate", "plot")
-    dpi = groups[-1].dpi
+    """Write metrics/figures, the numbers behind each, and metrics/report.html; a branch that is off shows nothing.
+
+    At the end the audio model is published, where ``publish.push_to_hub`` names a repository.
+    """
+    groups = load(
+        "data", "resample", "split", "model", "encode", "train", "text", "forest", "evaluate", "plot", "publish"
+    )
+    *_, plot, publish = groups
     parts = {"audio": splits.read_audio(), "text": splits.read_text()}
     details = json.loads(predictions.DETAILS.read_text(encoding="utf-8"))
+    models = {branch: json.loads(Path(f"models/{branch}/config.json").read_text("utf-8")) for branch in parts}
     numbers = _numbers(parts, details)
-    drawn = _draw(numbers, details, dpi)
+    drawn = _draw(numbers, details, {"audio": models["audio"].get("goal"), "text": "mse"}, plot.dpi)
     content = {
         "data": {
             "audio": data.describe(parts["audio"], tables.read(splits.AUDIO_LEAKS, splits.Leak)),
@@ -39,12 +48,24 @@ def main() -> None:
         },
         "details": details,
         "headline": numbers["baselines"].to_dict("records"),
-        "models": {branch: json.loads(Path(f"models/{branch}/config.json").read_text("utf-8")) for branch in parts},
+        "models": models,
         # load returns the groups in the order asked for, which is that of the file
         "parameters": {name: group.model_dump() for name, group in zip(Parameters.model_fields, groups, strict=False)},
     }
-    REPORT.write_text(page.render(content, drawn, dpi), encoding="utf-8", newline="\n")
+    REPORT.write_text(page.render(content, drawn, plot.dpi), encoding="utf-8", newline="\n")
     print(f"plot: {len(drawn)} figures, {REPORT}")
+    if publish.push_to_hub:
+        _publish(publish.push_to_hub, content)
+
+
+def _publish(repository: str, content: dict[str, Any]) -> None:
+    """Upload the audio model with what the evaluation found; see :func:`hub.upload`."""
+    if content["data"]["audio"] is None:
+        print("plot: publish.push_to_hub: the audio branch is switched off; nothing was uploaded")
+        return
+    origin = content["models"]["audio"]["encoding"]["backbone"]
+    base_model = find(origin["name"])[1].repository or None if origin["revision"] else None  # a folder has no revision
+    print(f"plot: {hub.upload(repository, Path('models/audio'), card.render(content, repository, base_model))}")
 
 
 def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[str, pd.DataFrame]:
@@ -53,19 +74,22 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
     named = text[(text["emotion"] != "") & (text[f"emotion{PREDICTED}"] != "")]
     named = named.assign(truth=named["emotion"], prediction=named[f"emotion{PREDICTED}"])
     rated = text[text[list(DIMENSIONS)].notna().all(axis=1)]
+    none = audio[:0].reindex(columns=list(AUDIO_COLUMNS))
+    classified, regressed = (none, audio) if predictions.targets_of(audio) else (audio, none)
     embedding = pd.read_csv(predictions.EMBEDDING, dtype={"utterance": str})
-    heard = audio.rename(columns={"truth": "emotion"}).set_index("utterance").loc[embedding["utterance"]].reset_index()
+    heard = embedding.merge(parts["audio"].loc[parts["audio"]["emotion"] != "", ["utterance", "emotion"]])
     groups = {"audio": details["audio"], "text": details["text"].get("emotion", {})}
     numbers = {
-        "baselines": _headline(parts, audio, named, rated),
-        "confusion_audio": audio[["truth", "prediction"]],
+        "baselines": _headline(parts, classified, regressed, named, rated),
+        "confusion_audio": classified[["truth", "prediction"]],
         "confusion_text": named[["truth", "prediction"]],
         "reliability": pd.DataFrame(details["audio"].get("reliability", []), columns=reliability.COLUMNS),
         "reliability_before": pd.DataFrame(details["audio"].get("reliability_before", []), columns=reliability.COLUMNS),
-        "speakers": speakers.table({k: v["groups"]["speaker"]["values"] for k, v in groups.items() if v}),
-        "tsne_audio": tsne.embed(heard, embedding.drop(columns="utterance").to_numpy()),
-        "tsne_vad": tsne.embed(named, named[[f"{name}{PREDICTED}" for name in DIMENSIONS]].to_numpy()),
+        "speakers": speakers.table({k: v["groups"]["speaker"]["values"] for k, v in groups.items() if "groups" in v}),
+        "tsne_audio": tsne.embed(heard, heard.drop(columns=["utterance", "emotion"]).to_numpy()),
+        "tsne_vad": tsne.embed(named, _vad(named, PREDICTED)),
         "vad": vad.histogram(rated),
+        "vad_audio": vad.histogram(regressed),
     }
     NUMBERS.mkdir(parents=True, exist_ok=True)
     for name, table in numbers.items():
@@ -74,10 +98,28 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
 
 
 def _headline(
-    parts: dict[str, pd.DataFrame], audio: pd.DataFrame, named: pd.DataFrame, rated: pd.DataFrame
+    parts: dict[str, pd.DataFrame],
+    classified: pd.DataFrame,
+    regressed: pd.DataFrame,
+    named: pd.DataFrame,
+    rated: pd.DataFrame,
 ) -> pd.DataFrame:
+    """Return the headline scores.
+
+    Args:
+        parts: the split of each branch
+        classified: audio predictions of classes
+        regressed: audio predictions of dimensions
+        named: text predictions of utterances with an emotion
+        rated: text predictions of utterances with VAD
+    """
     rows = []
-    for branch, table, zero_shot in (("audio", audio, "zero_shot"), ("text", named, f"emotion{ZERO_SHOT}")):
+    if len(regressed):
+        targets = predictions.targets_of(regressed)
+        train = parts["audio"].query("split == 'train'")[targets].to_numpy()
+        models = {"fine-tuned": _vad(regressed, PREDICTED, targets), MEAN: mean_prediction(train, len(regressed))}
+        rows += vad_rows("audio", targets, _vad(regressed, "", targets), regressed["speaker"], models)
+    for branch, table, zero_shot in (("audio", classified, "zero_shot"), ("text", named, f"emotion{ZERO_SHOT}")):
         if len(table):
             train = parts[branch].query("split == 'train' and emotion != ''")
             models = {"fine-tuned": table["prediction"], "zero-shot": table[zero_shot]}
@@ -85,14 +127,18 @@ def _headline(
             models[MAJORITY] = [majority_class(train["emotion"])] * len(table)
             rows += emotion_rows(f"{branch} emotion", table["truth"], table["speaker"], models)
     if len(rated):
-        gold, predicted, zero_shot = (
-            rated[[f"{name}{kind}" for name in DIMENSIONS]].to_numpy() for kind in ("", PREDICTED, ZERO_SHOT)
-        )
-        rows += vad_rows(gold, rated["speaker"], {"fine-tuned": predicted, "zero-shot": zero_shot})
+        models = {"fine-tuned": _vad(rated, PREDICTED), "zero-shot": _vad(rated, ZERO_SHOT)}
+        rows += vad_rows("text", DIMENSIONS, _vad(rated), rated["speaker"], models)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _draw(numbers: dict[str, pd.DataFrame], details: dict[str, Any], dpi: int) -> list[Path]:
+def _vad(table: pd.DataFrame, kind: str = "", names: Sequence[str] = DIMENSIONS) -> np.ndarray:
+    return table[[f"{name}{kind}" for name in names]].to_numpy()
+
+
+def _draw(
+    numbers: dict[str, pd.DataFrame], details: dict[str, Any], goals: dict[str, str | None], dpi: int
+) -> list[Path]:
     """Draw a figure of each table that has rows, and the training curves; return the files."""
     draw = {
         "baselines": baselines.draw,
@@ -105,14 +151,15 @@ def _draw(numbers: dict[str, pd.DataFrame], details: dict[str, Any], dpi: int) -
         "tsne_audio": partial(tsne.draw, title="audio: t-SNE of the pooled embedding"),
         "tsne_vad": partial(tsne.draw, title="text: t-SNE of the predicted VAD"),
         "vad": vad.draw,
+        "vad_audio": vad.draw,
     }
     FIGURES.mkdir(parents=True, exist_ok=True)
     drawn = [name for name in draw if len(numbers[name])]
     for name in drawn:
         draw[name](numbers[name], FIGURES / f"{name}.png", dpi)
-    histories = {branch: history for branch in SCORES if len(history := _history(Path("metrics") / branch))}
+    histories = {branch: history for branch in goals if len(history := _history(Path("metrics") / branch))}
     if histories:
-        curves.draw(histories, SCORES, FIGURES / "training.png", dpi)
+        curves.draw(histories, goals, FIGURES / "training.png", dpi)
         drawn.append("training")
     return [FIGURES / f"{name}.png" for name in drawn]
 

@@ -12,7 +12,8 @@ import yaml
 from closure import ROOT
 from stages.contracts import predictions, splits, tables
 from stages.contracts.manifest import DIMENSIONS, EMOTIONS, Rejection
-from stages.contracts.predictions import PREDICTED, TEXT_COLUMNS, WHO, ZERO_SHOT, audio_table
+from stages.contracts.predictions import PREDICTED, TEXT_COLUMNS, WHO, ZERO_SHOT, audio_table, rated_table
+from stages.scoring.baselines import mean_prediction
 from stages.scoring.calibration import reliability
 from stages.scoring.details import classification_details, regression_details
 
@@ -35,12 +36,15 @@ def rows(classes=4, speakers=5, each=24):
             "language": "en",
             "split": np.where(who >= speakers - max(1, speakers // 3), "test", sets),
             "emotion": [EMOTIONS[i % classes] for i in number],
+            "valence": 1 + 4 * np.sin(number) ** 2,
+            "arousal": 1 + 4 * np.cos(number) ** 2,
+            "dominance": 3 + np.sin(2 * number),
         }
     )
 
 
-def write(folder: Path, audio=None, text=None, *, zero_shot=False, dpi=50):
-    """Write what `plot` reads; a branch that is None is switched off."""
+def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), dpi=50):
+    """Write what `plot` reads; a branch that is None is switched off, and audio with targets is a regression."""
     generator = np.random.default_rng(1)
     details = {"audio": {}, "text": {}}
     parts = {"audio": audio, "text": text}
@@ -58,12 +62,23 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, dpi=50):
     rejected = [{"utterance": f"demo/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
     tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
 
-    models = {"audio": {"labels": []}, "text": {"rows": 0}}
+    models = {"audio": {"model": None}, "text": {"rows": 0}}
     versions = {"torch": "2.0"}
     heard, embedding = pd.DataFrame(columns=list(predictions.AUDIO_COLUMNS)), pd.DataFrame(columns=["utterance"])
     if audio is not None:
         test = audio[audio["split"] == "test"]
-        labels = sorted(set(audio["emotion"]))
+        labels = sorted(set(audio["emotion"]) - {""})
+        points = generator.normal(size=(len(test), 8))
+        models["audio"] = {
+            "epoch": 3, "trainable_parameters": 1234567, "encoding": {"backbone": ORIGIN, "versions": versions},
+        }  # fmt: skip
+    if audio is not None and targets:
+        heard = rated_table(test, test[list(targets)].to_numpy() + 0.4 * points[:, : len(targets)], targets)
+        gold, said = (heard[[f"{name}{kind}" for name in targets]].to_numpy() for kind in ("", PREDICTED))
+        mean = mean_prediction(audio.loc[audio["split"] == "train", list(targets)].to_numpy(), len(test))
+        details["audio"] = regression_details(gold, said, test["speaker"], {"mean_predictor": mean}, targets)
+        models["audio"] |= {"goal": "ccc", "targets": {"names": list(targets)}}
+    elif audio is not None:
         truth = np.array([labels.index(emotion) for emotion in test["emotion"]])
         said = generator.dirichlet(np.ones(len(labels)), len(test)) + 0.8 * np.eye(len(labels))[truth]
         said /= said.sum(1, keepdims=True)
@@ -76,14 +91,12 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, dpi=50):
             "reliability": reliability(said, truth).to_dict("records"),
             "reliability_before": reliability(said**2 / (said**2).sum(1, keepdims=True), truth).to_dict("records"),
         }
-        points = generator.normal(size=(len(test), 8)) + 4 * np.eye(len(labels), 8)[truth]
+        points += 4 * np.eye(len(labels), 8)[truth]
+        models["audio"] |= {"goal": "uar", "labels": labels}
+    if audio is not None:
         embedding = pd.DataFrame(points, columns=[f"component_{i + 1}" for i in range(8)])
         embedding.insert(0, "utterance", test["utterance"].to_numpy())
-        models["audio"] = {
-            "labels": labels, "epoch": 3, "trainable_parameters": 1234567,
-            "encoding": {"backbone": ORIGIN, "versions": versions},
-        }  # fmt: skip
-        _curves(folder / "metrics/audio", ("train/loss", "dev/loss", "dev/uar"))
+        _curves(folder / "metrics/audio", ("train/loss", "dev/loss", f"dev/{models['audio']['goal']}"))
     read = pd.DataFrame(columns=list(TEXT_COLUMNS))
     if text is not None:
         read = text.loc[text["split"] == "test", ["utterance", *WHO, "emotion"]].copy()

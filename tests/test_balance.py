@@ -47,7 +47,8 @@ def test_the_table_names_emotions_speakers_and_sexes_of_each_set():
     assert table[1:5] == [[name, "24", "8", "8"] for name in ("anger", "neutral", "sadness")] + [
         ["all", "72", "24", "24"]
     ]
-    assert table[5:] == [["speakers", "6", "2", "2"], ["female", "3", "1", "1"], ["male", "3", "1", "1"]]
+    assert table[5] == ["with", "VAD", "72", "24", "24"]
+    assert table[6:] == [["speakers", "6", "2", "2"], ["female", "3", "1", "1"], ["male", "3", "1", "1"]]
     assert summary(split.head(0), "audio") == "audio: no utterances"
 
 

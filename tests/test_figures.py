@@ -72,7 +72,7 @@ def test_scores_beside_baselines_are_those_that_others_compute(drawn):
     for name, interval in (
         ("audio emotion, UAR, fine-tuned", details["audio"]["intervals"]["uar"]),
         ("text emotion, WA, fine-tuned", details["text"]["emotion"]["intervals"]["wa"]),
-        ("arousal, CCC, fine-tuned", details["text"]["vad"]["intervals"]["ccc.arousal"]),
+        ("text arousal, CCC, fine-tuned", details["text"]["vad"]["intervals"]["ccc.arousal"]),
     ):
         for key in ("value", "low", "high"):
             assert found.loc[name, key] == pytest.approx(interval[key] if interval[key] is not None else np.nan,
@@ -141,10 +141,37 @@ def test_confusions_and_points_stand_for_the_utterances(drawn):
 def test_what_cannot_be_drawn_is_left_out_and_its_table_keeps_the_header(parts, expected, tmp_path, monkeypatch):
     figures, tables = run(tmp_path, monkeypatch, *parts)
     assert figures == expected
-    assert tables.keys() == ALL - {"training"} | {"reliability_before"}
+    assert tables.keys() == ALL - {"training"} | {"reliability_before", "vad_audio"}
     filled = {name for name, table in tables.items() if len(table)} - {"reliability_before"}
     assert filled == expected - {"training"}
     assert all(len(table.columns) > 1 for table in tables.values())
+
+
+@pytest.mark.parametrize("targets", [["arousal"], ["valence", "dominance"], list(DIMENSIONS)], ids=",".join)
+def test_a_regression_is_drawn_as_one(targets, tmp_path, monkeypatch):
+    figures, tables = run(tmp_path, monkeypatch, results.rows(), None, targets=targets)
+    assert figures == {"baselines", "training", "tsne_audio", "vad_audio"}
+    found = tables["baselines"].set_index("name")
+    audio = predictions.read_audio(tmp_path / predictions.AUDIO)
+    details = json.loads((tmp_path / predictions.DETAILS).read_text())
+    for name in targets:
+        ccc = details["audio"]["intervals"][f"ccc.{name}"]["value"]
+        assert found.loc[f"audio {name}, CCC, fine-tuned", "value"] == pytest.approx(ccc, abs=1e-5)
+        assert found.loc[f"audio {name}, CCC, mean", "value"] == 0
+    densities = tables["vad_audio"].drop(columns="centre").dropna(axis=1)
+    assert set(densities) == {f"{name}{kind}" for name in targets for kind in ("", "_predicted")}
+    assert densities.sum().to_numpy() * 4 / 32 == pytest.approx(1, abs=1e-4)
+    assert len(tables["tsne_audio"]) == len(audio)
+
+
+def test_a_regression_shows_the_emotions_that_are_known(tmp_path, monkeypatch):
+    rows = results.rows()
+    rows.loc[rows.index[-12:], "emotion"] = ""
+    figures, tables = run(tmp_path, monkeypatch, rows, None, targets=["arousal"])
+    assert len(tables["tsne_audio"]) == 12
+    (tmp_path / "none").mkdir()
+    figures, _ = run(tmp_path / "none", monkeypatch, rows.assign(emotion=""), None, targets=["arousal"])
+    assert figures == {"baselines", "training", "vad_audio"}
 
 
 def test_points_are_capped_and_spread_and_too_few_different_ones_give_no_picture():

@@ -137,6 +137,19 @@ def test_it_shows_every_parameter_but_how_it_ran_and_no_folder_of_anybody(made):
         assert word in page.text
 
 
+def test_a_regression_is_reported_as_one(tmp_path):
+    text = Page(report(tmp_path, results.rows(), None, targets=["arousal", "valence"])).text
+    assert "How high, from 1 to 5, are the arousal and valence of a recording?" in text
+    details = json.loads((tmp_path / predictions.DETAILS).read_text())["audio"]
+    for name in ("ccc.arousal", "ccc.mean", "mse.valence"):
+        assert score(details["intervals"][name]["value"]) in text
+        assert score(details["tests"]["mean_predictor"][name]["difference"], "+") in text
+    assert "minus mean-predictor" in text
+    assert "the best on dev by CCC" in text
+    for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
+        assert word not in text
+
+
 def test_speakers_that_were_heard_in_training_are_said(tmp_path):
     rows = results.rows()
     rows.loc[rows["split"] == "test", "speaker"] = "demo/s00"

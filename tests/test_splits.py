@@ -284,3 +284,31 @@ def test_text_without_vad_or_emotion_is_refused():
     rows = manifest(valence=float("nan"))
     with pytest.raises(UserError, match="no utterance has valence"):
         split_text(rows.assign(emotion=""), NONE, partition(), None, {})
+
+
+def test_a_regression_keeps_what_is_rated_whatever_its_emotion(capsys):
+    rows = manifest()
+    rows.loc[rows["emotion"] == "anger", "valence"] = float("nan")
+    rows.loc[rows["emotion"] == "neutral", "dominance"] = float("nan")
+    rows["emotion"] = rows["emotion"].replace("neutral", "")
+    split = split_audio(rows, partition(), None, {}, ["arousal", "valence"])
+    assert set(split["emotion"]) == {"", "sadness"}
+    assert split[["valence", "arousal"]].notna().all(axis=None)
+    assert "audio: 40 of 120 utterances not rated for arousal, valence left out" in capsys.readouterr().out
+    assert split.groupby("split")["emotion"].nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
+    assert set(split_audio(rows, partition(), ["sadness", "anger"], {}, ["arousal"])["emotion"]) == {"sadness", "anger"}
+
+
+def test_a_regression_may_test_on_an_emotion_that_it_did_not_hear():
+    rows = corpora()
+    rows.loc[rows["corpus"] == "d", "emotion"] = "boredom"
+    settings = partition("corpus", test_corpora=["d"])
+    split = split_audio(rows, settings, None, {}, ["valence"])
+    assert set(split.loc[split["split"] == "test", "emotion"]) == {"boredom"}
+    with pytest.raises(UserError, match="the test set is empty"):
+        split_audio(rows, settings, None, {})
+
+
+def test_a_regression_without_ratings_is_refused():
+    with pytest.raises(UserError, match=r"model\.targets: no utterance is rated for valence, arousal"):
+        split_audio(manifest(valence=float("nan")), partition(), None, {}, ["valence", "arousal"])

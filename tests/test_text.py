@@ -24,8 +24,9 @@ from stages.contracts.splits import TEXT, TextItem
 from stages.text import encoders, forest, saving
 from stages.text.batches import Collate, items
 from stages.text.fitting import predict, rated, scores
-from stages.text.regressor import Targets, masked_mean
+from stages.text.regressor import masked_mean
 from stages.text.zero_shot import Calibration, anchors
+from stages.training.targets import Targets
 from tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
 
 # Pooling, standardisation, batches
@@ -42,7 +43,7 @@ def test_first_pooling_takes_the_first_token(tiny: Path):
     batch = Collate(pretrained.tokenizer)(items(["a great day"], pretrained.tokenizer, 32).examples)
     with torch.no_grad():
         states = pretrained.encoder(**batch).last_hidden_state
-        torch.testing.assert_close(model.pool(**batch), states[:, 0])
+        torch.testing.assert_close(model.embed(**batch), states[:, 0])
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
@@ -87,7 +88,6 @@ def test_a_regressor_learns_what_the_words_say(tiny: Path, tmp_path: Path):
     assert trained.epoch == 1 + int(np.argmin([row["dev/mse"] for row in tracker.history]))
     vad = predict(trained, ["a wonderful day", "a terrible day"], CPU)
     assert vad[0, 0] > vad[1, 0] + 1
-    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_regressor_is_what_its_rows_and_settings_say(tiny: Path, tmp_path: Path):
@@ -121,9 +121,9 @@ def test_a_regressor_with_a_missing_weight_is_refused(tiny: Path, tmp_path: Path
     saving.save(fitted(tiny, tmp_path, epochs=1)[0], tmp_path / "one")
     weights = tmp_path / "one" / "model.safetensors"
     state = load_file(weights)
-    del state["head.weight"]
+    del state["head.1.weight"]
     save_file(state, weights)
-    with pytest.raises(UserError, match=r"missing: head\.weight"):
+    with pytest.raises(UserError, match=r"missing: head\.1\.weight"):
         saving.load(tmp_path / "one")
 
 

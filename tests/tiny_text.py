@@ -17,7 +17,8 @@ from stages.contracts.parameters import Text
 from stages.contracts.splits import TextItem
 from stages.text import encoders, saving
 from stages.text.fitting import fit
-from stages.text.regressor import Regressor, Targets
+from stages.text.regressor import Regressor
+from stages.training.targets import Targets
 from stages.training.tracking import Tracker
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"

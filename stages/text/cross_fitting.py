@@ -37,7 +37,7 @@ def unseen_vad(
         trained: the regressor trained on its train set
         parts: number of regressors to train
         device: where to train and predict
-        checkpoints: folder for the weights of the best epochs, removed at the end
+        checkpoints: folder for those of every training
 
     Returns:
         the three dimensions, indexed by rows of the table
@@ -65,7 +65,7 @@ def unseen_vad(
         if others.empty:
             raise UserError("forest.cross_fit: a part holds every text there is; choose more parts")
         tracker = Tracker(f"fit_forest: part {number} of {parts}")
-        regressor = fit(others, dev, trained.settings, device, tracker, checkpoints)
+        regressor = fit(others, dev, trained.settings, device, tracker, checkpoints / f"part-{number}")
         if regressor.origin.sha256 != trained.origin.sha256:
             raise UserError(f"{trained.origin.name}: the weights changed; run `dvc repro -f finetune_text`")
         vad.loc[wanted] = predict(regressor, list(labelled["transcript"][wanted]), device)

@@ -13,14 +13,15 @@ from transformers import set_seed
 
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Text
-from stages.scoring.regression import regression
+from stages.scoring.regression import means
 from stages.text import encoders
 from stages.text.batches import Collate, items
-from stages.text.regressor import Regressor, Targets
+from stages.text.regressor import Regressor
 from stages.text.saving import Trained
 from stages.training import fitting
 from stages.training.fitting import Goal
 from stages.training.optimiser import Tier
+from stages.training.targets import Targets
 from stages.training.tracking import Tracker
 
 
@@ -42,7 +43,7 @@ def fit(
         settings: the ``text`` group
         device: where to train
         tracker: keeps the history
-        checkpoints: folder for the best epoch's weights, removed at the end
+        checkpoints: folder for them; where it holds some, the training goes on from the last one
 
     Raises:
         UserError: if the encoder cannot be had, or cannot read ``max_tokens``
@@ -83,8 +84,7 @@ def scores(targets: Targets, outputs: np.ndarray, vad: np.ndarray) -> dict[str, 
     Returns:
         ``mse``, ``rmse`` (the root of that mean), ``mae``, ``ccc``, ``pcc``
     """
-    means = {name: values["mean"] for name, values in regression(vad, targets.to_scale(outputs)).items()}
-    return means | {"rmse": float(np.sqrt(means["mse"]))}
+    return means(vad, targets.to_scale(outputs))
 
 
 def predict(trained: Trained, texts: Sequence[str], device: torch.device) -> np.ndarray:

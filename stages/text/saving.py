@@ -12,8 +12,9 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
 from stages.contracts.parameters import Text
 from stages.text.encoders import build
-from stages.text.regressor import Regressor, Targets
+from stages.text.regressor import Regressor
 from stages.training.saving import read_config, write_config, write_model
+from stages.training.targets import Targets
 
 FOLDER = Path("models/text")
 

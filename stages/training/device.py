@@ -9,10 +9,13 @@ import transformers
 
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Runtime
+from stages.training import processes
 
 
 def prepare(runtime: Runtime, seed: int) -> torch.device:
     """Fix threads, seeds and algorithms, so that the same inputs give the same bytes; return the device.
+
+    Where several processes work together, they meet here.
 
     Args:
         runtime: device and number of threads; the order of additions, and with it the last bits of
@@ -30,4 +33,4 @@ def prepare(runtime: Runtime, seed: int) -> torch.device:
     transformers.set_seed(seed)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    return torch.device("cpu" if runtime.device == "cpu" or not torch.cuda.is_available() else "cuda")
+    return processes.join(torch.device("cpu" if runtime.device == "cpu" or not torch.cuda.is_available() else "cuda"))

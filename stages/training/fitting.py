@@ -1,69 +1,42 @@
-"""One training run, of either branch, on Hugging Face's Trainer."""
+"""One training run, of either branch."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset, Sampler
-from transformers import EarlyStoppingCallback, EvalPrediction, PrinterCallback, Trainer, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from safetensors.torch import load_file
+from torch import nn
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
+from stages.contracts.errors import UserError
 from stages.contracts.parameters import Optimisation
-from stages.training.optimiser import Tier, adamw
-from stages.training.tracking import Tracker
+from stages.training import checkpoints, processes
+from stages.training.network import Network
+from stages.training.optimiser import Tier, adamw, schedule
+from stages.training.tracking import Goal, Tracker
+from stages.training.trainer import (
+    Augment,
+    Batch,
+    BranchTrainer,
+    Items,
+    Keeper,
+    Objective,
+    Stop,
+    best_of,
+    exhausted,
+    scores_of,
+)
 
-Objective = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> scalar loss
 Score = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # (outputs, targets) -> scores by name
-Batch = dict[str, Tensor]
-
-
-class Goal(NamedTuple):
-    """The dev score that picks the epoch."""
-
-    name: str
-    greater_is_better: bool
-
-
-class Items(Dataset):
-    """A list of examples that knows their lengths, so that batches can be made of equals."""
-
-    def __init__(self, examples: Sequence[Any], lengths: Sequence[int]) -> None:
-        self.examples = examples
-        self.lengths = list(lengths)
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.examples[index]
-
-
-class _Trainer(Trainer):
-    def __init__(self, objective: Objective, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.objective = objective
-
-    def compute_loss(
-        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
-    ) -> Any:
-        targets = inputs["labels"]
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        loss = self.objective(outputs, targets)
-        return (loss, {"outputs": outputs}) if return_outputs else loss
-
-    def _get_train_sampler(self, train_dataset: Items | None = None) -> Sampler:
-        dataset = train_dataset or self.train_dataset
-        return LengthGroupedSampler(self.args.train_batch_size, lengths=dataset.lengths)
 
 
 def fit(
-    model: nn.Module,
+    model: Network,
     tiers: Sequence[Tier],
     train: Items,
     dev: Items,
@@ -74,12 +47,13 @@ def fit(
     settings: Optimisation,
     device: torch.device,
     tracker: Tracker,
-    checkpoints: Path,
+    folder: Path,
+    augment: Augment | None = None,
 ) -> int:
     """Train ``model`` in place and leave it with the weights of the epoch that was best on ``dev``.
 
     Args:
-        model: maps a collated batch (less ``labels``) to outputs, [batch, ...]
+        model: maps a collated batch (less ``labels``) to outputs, [batch, outputs]
         tiers: the parameters that learn, and how fast
         train: what is learnt from
         dev: what picks the epoch; never the test set
@@ -90,61 +64,111 @@ def fit(
         settings: of the optimiser
         device: where to train
         tracker: keeps the history
-        checkpoints: folder for the best epoch's weights, removed at the end
+        folder: for checkpoints; where it holds some, the training goes on from the last one
+        augment: what is done to a batch before it is learnt from
 
     Returns:
         the best epoch, counted from 1
     """
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    steps = -(-len(train) // settings.batch_size) * settings.epochs
+    trainer = _trainer(
+        model, tiers, train, collate, objective, settings, device, folder, augment, [tracker],
+        eval_dataset=dev,
+        compute_metrics=partial(scores_of, objective, score, device),
+    )  # fmt: skip
+    trainer.add_callback(Keeper(tracker, goal, settings.patience))
+    whole = checkpoints.found(folder)
+    if whole:
+        tracker.restore(checkpoints.history(whole[-1]))
+    if len(tracker.history) < settings.epochs and not exhausted(tracker.history, goal, settings.patience):
+        trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
+    processes.barrier()
+    best = goal.best(tracker.history)
+    weights = load_file(best_of(folder, tracker.history, goal) / "model.safetensors", device=str(device))
+    model.to(device).load_state_dict(weights)
+    tracker.summarise(best)
+    return best + 1
+
+
+def refit(
+    model: Network,
+    tiers: Sequence[Tier],
+    items: Items,
+    collate: Callable[[list[Any]], Batch],
+    objective: Objective,
+    settings: Optimisation,
+    epochs: int,
+    device: torch.device,
+    folder: Path,
+    augment: Augment | None = None,
+) -> None:
+    """Train ``model`` in place for a number of epochs, with the learning rates that :func:`fit` has in them.
+
+    Nothing is kept on the way: a run that is killed starts again, from the same seed.
+
+    Args:
+        model: see :func:`fit`, as for the others
+        tiers: of the model
+        items: all that is learnt from; nothing is left to choose by
+        collate: makes a batch
+        objective: its loss
+        settings: of the optimiser
+        epochs: after which training ends
+        device: where to train
+        folder: the Trainer's
+        augment: what is done to a batch
+    """
+    _trainer(model, tiers, items, collate, objective, settings, device, folder, augment, [Stop(epochs)]).train()
+
+
+def _trainer(
+    model: Network,
+    tiers: Sequence[Tier],
+    train: Items,
+    collate: Callable[[list[Any]], Batch],
+    objective: Objective,
+    settings: Optimisation,
+    device: torch.device,
+    folder: Path,
+    augment: Augment | None,
+    callbacks: list[TrainerCallback],
+    **others: Any,
+) -> BranchTrainer:
+    share, rest = divmod(settings.batch_size, processes.count())
+    if rest:
+        raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {processes.count()} processes")
+    optimiser = adamw(tiers, settings)
+    model.micro_batch = settings.micro_batch
     arguments = TrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(folder),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=2 * settings.batch_size,
-        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        warmup_steps=round(settings.warmup * steps),
+        per_device_train_batch_size=share,
+        per_device_eval_batch_size=2 * share,
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
-        eval_strategy="epoch",
+        eval_strategy="epoch" if "eval_dataset" in others else "no",
         logging_strategy="epoch",
-        save_strategy="epoch",
-        save_only_model=True,
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model=goal.name,
-        greater_is_better=goal.greater_is_better,
+        save_strategy="epoch" if "eval_dataset" in others else "no",
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type != "cpu",
+        ddp_find_unused_parameters=False,  # what a network has, it uses
         label_names=["labels"],
         remove_unused_columns=False,
         report_to="none",
         disable_tqdm=True,  # the tracker tells of every epoch
     )
-    trainer = _Trainer(
+    trainer = BranchTrainer(
         objective,
+        augment,
         model=model,
         args=arguments,
         train_dataset=train,
-        eval_dataset=dev,
         data_collator=collate,
-        compute_metrics=lambda prediction: _scores(prediction, score),
-        optimizers=(adamw(tiers, settings), None),
-        callbacks=[tracker, *([EarlyStoppingCallback(settings.patience)] if settings.patience else [])],
+        optimizers=(optimiser, schedule(optimiser, settings, -(-len(train) // settings.batch_size))),
+        callbacks=callbacks,
+        **others,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    shutil.rmtree(checkpoints)
-    values = [row[f"dev/{goal.name}"] for row in tracker.history]
-    best = int(np.argmax(values) if goal.greater_is_better else np.argmin(values))
-    if tracker.live is not None:
-        scores = {key.removeprefix("dev/"): v for key, v in tracker.history[best].items() if key.startswith("dev/")}
-        tracker.live.summary = {"epoch": best + 1, "dev": scores}  # what dvc metrics shows: the model that is kept
-    return best + 1
-
-
-def _scores(prediction: EvalPrediction, score: Score) -> dict[str, float]:
-    return score(prediction.predictions, prediction.label_ids)
+    return trainer
 
 
 @torch.no_grad()

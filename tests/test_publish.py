@@ -1,0 +1,337 @@
+"""The audio model goes to the hub whole, in one commit, with a card that tells the truth. A local server stands in."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import re
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+import yaml
+from huggingface_hub import ModelCard
+
+import results
+from closure import ROOT
+from stages import plot
+from stages.audio import saving
+from stages.audio.tasks import learn
+from stages.backbones.loading import load
+from stages.contracts import predictions
+from stages.contracts.errors import UserError
+from stages.contracts.parameters import Model
+from stages.contracts.parameters import load as load_parameters
+from stages.publishing import hub
+from stages.report.page import score
+
+REPOSITORY = "someone/speech-emotion"
+EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
+FILES = ["README.md", "config.json", "model.safetensors"]
+TARGETS = ["arousal", "valence"]
+
+
+class Hub(ThreadingHTTPServer):
+    """Takes uploads as the Hugging Face hub does: small files within the commit, weights to a storage beside it."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status = 200  # of every answer
+        self.tokens: set[str] = set()
+        self.storage: dict[str, bytes] = {}  # by sha256
+        self.commits: list[dict[str, bytes]] = []
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def take(self, lines: list[dict]) -> None:
+        files = {}
+        for line in lines:
+            match line["key"], line["value"]:
+                case "file", value:
+                    files[value["path"]] = base64.b64decode(value["content"])
+                case "lfsFile", value:
+                    files[value["path"]] = self.storage[value["oid"]]
+        self.commits.append(files)
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.tokens.add(self.headers["Authorization"])
+        self.json(self.answer(body) if self.server.status == 200 else {"error": "Invalid username or password."})
+
+    def answer(self, body: bytes) -> dict:
+        match self.path.strip("/").split("/"):
+            case ["api", "repos", "create"]:
+                return {"url": f"{self.server.url}/{REPOSITORY}"}
+            case ["api", "validate-yaml"]:
+                return {"errors": [], "warnings": []}
+            case ["api", "models", _, _, "preupload", "main"]:
+                modes = {"model.safetensors": "lfs"}
+                names = [file["path"] for file in json.loads(body)["files"]]
+                files = [{"path": n, "uploadMode": modes.get(n, "regular"), "shouldIgnore": False} for n in names]
+                return {"files": files}
+            case [_, _, "info", "lfs", "objects", "batch"]:
+                objects = json.loads(body)["objects"]
+                actions = {each["oid"]: {"upload": {"href": f"{self.server.url}/{each['oid']}"}} for each in objects}
+                return {"objects": [each | {"actions": actions[each["oid"]]} for each in objects]}
+            case ["api", "models", _, _, "commit", "main"]:
+                self.server.take([json.loads(line) for line in body.splitlines()])
+                return {"commitUrl": f"{self.server.url}/{REPOSITORY}/commit/{'1' * 40}", "commitOid": "1" * 40}
+        raise AssertionError(self.path)
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.storage[self.path.strip("/")] = content
+        assert hashlib.sha256(content).hexdigest() == self.path.strip("/")
+        self.json({})
+
+    def json(self, content: dict) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def online(folder, url, token="hf_secret"):  # noqa: S107 - of nobody
+    """Be where `plot` runs, with a hub at ``url``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        constants = {"ENDPOINT": url, "HF_HUB_OFFLINE": False, "HF_TOKEN_PATH": str(folder / "token"),
+                     "HF_HUB_DISABLE_XET": True}  # its protocol is more than a stand-in can speak  # fmt: skip
+        for name, value in constants.items():
+            patch.setattr(f"huggingface_hub.constants.{name}", value)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+            patch.delenv(name, raising=False)
+        if token:
+            patch.setenv("HF_TOKEN", token)
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def there():
+    server = Hub()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def publish(folder, server, backbone, rows, targets=()):
+    """Run `plot` on made-up results and an untrained model; return what was committed, the model and what it said."""
+    results.write(folder, rows, None, zero_shot=not targets, targets=targets)
+    ask(folder, REPOSITORY)
+    trained = untrained(backbone, rows, targets)
+    config = json.loads((folder / "models/audio/config.json").read_text())
+    saving.save(trained, {name: config[name] for name in ("epoch", "trainable_parameters")}, folder / "models/audio")
+    before = len(server.commits)
+    said = io.StringIO()
+    with online(folder, server.url), contextlib.redirect_stdout(said):
+        plot.main()
+    (commit,) = server.commits[before:]
+    return commit, trained, said.getvalue()
+
+
+def ask(folder, repository):
+    parameters = yaml.safe_load((folder / "params.yaml").read_text())
+    parameters["publish"]["push_to_hub"] = repository
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+def untrained(backbone, rows, targets):
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["model"] | {"backbone": backbone, "hidden": 8}
+    settings = Model(**(chosen | ({"task": "regression", "targets": list(targets)} if targets else {})))
+    loaded = load(backbone)
+    encoding = {
+        "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
+        "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
+    }  # fmt: skip
+    task = learn(settings, rows)
+    torch.manual_seed(1)
+    model = saving.build(settings, encoding, task.outputs)
+    model.fit_layers(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
+    return saving.Trained(model.eval(), settings, task, encoding, None if targets else 1.5)
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory, there, folder):
+    where = tmp_path_factory.mktemp("classified")
+    rows = results.rows()
+    rows.loc[rows["speaker"] == "demo/s01", "corpus"] = EVIL
+    rows.loc[0, "language"] = "klingon: no"
+    return where, *publish(where, there, str(folder), rows)
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory, there):
+    where = tmp_path_factory.mktemp("rated")
+    rows = results.rows().assign(corpus="mine")
+    return where, *publish(where, there, "whisper_tiny_en", rows, targets=TARGETS)
+
+
+@pytest.fixture(params=["classified", "rated"])
+def either(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_three_files_go_there_in_one_commit_byte_for_byte(either, there):
+    where, commit, _, said = either
+    assert sorted(commit) == FILES
+    for name in hub.FILES:
+        assert commit[name] == (where / "models/audio" / name).read_bytes()
+    assert there.tokens == {"Bearer hf_secret"}
+    assert said.splitlines()[-1] == f"plot: {there.url}/{REPOSITORY}/commit/{'1' * 40}"
+
+
+SCORES = {  # type and name in the card: name in the evaluation
+    "classified": {("recall", "UAR, audio emotion"): "uar", ("accuracy", "WA, audio emotion"): "wa"},
+    "rated": {("concordance_correlation_coefficient", f"CCC, audio {name}"): f"ccc.{name}" for name in TARGETS},
+}
+
+
+@pytest.mark.parametrize("which", SCORES)
+def test_the_hub_reads_the_card_and_its_numbers_are_those_of_the_evaluation(which, request):
+    where, commit, _, _ = request.getfixturevalue(which)
+    card = ModelCard(commit["README.md"].decode())
+    intervals = json.loads((where / predictions.DETAILS).read_text())["audio"]["intervals"]
+    found = {(result.metric_type, result.metric_name): result.metric_value for result in card.data.eval_results}
+    assert found == pytest.approx({metric: intervals[name]["value"] for metric, name in SCORES[which].items()})
+    for row in pd.read_csv(where / plot.NUMBERS / "baselines.csv").itertuples():
+        cells = (row.target, row.model, row.score, score(row.value))
+        limits = "–" if pd.isna(row.low) else f"{score(row.low)} to {score(row.high)}"
+        assert f"| {' | '.join(cells)} | {limits} |" in card.text
+    assert card.data.language == ["en"]
+    assert card.data.license is None
+    assert "## Licence" in card.text
+
+
+def test_it_says_on_which_backbone(classified, rated):
+    _, commit, trained, _ = classified
+    text = commit["README.md"].decode()
+    assert ModelCard(text).data.base_model is None
+    assert "was read from a folder" in text
+    assert trained.encoding["backbone"]["sha256"] in text
+    assert str(trained.settings.backbone) not in text
+    card = ModelCard(rated[1]["README.md"].decode())
+    assert card.data.base_model == "openai/whisper-tiny.en"
+    assert "was read from a folder" not in card.text
+
+
+def test_it_says_what_is_synthetic(classified, rated):
+    assert "is synthetic" in classified[1]["README.md"].decode()
+    assert "synthetic" not in rated[1]["README.md"].decode()
+
+
+def test_names_are_shown_and_do_nothing(classified):
+    text = ModelCard(classified[1]["README.md"].decode()).text
+    assert r"mine \| &lt;script&gt;alert(1)&lt;/script&gt; \[a\](b) \`c\` \*\*d\*\* {{ 7 }}" in text
+    assert "<script" not in text
+
+
+def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
+    _, commit, trained, _ = either
+    for name, content in commit.items():
+        (tmp_path / name).write_bytes(content)
+    samples = np.random.default_rng(1).normal(0, 0.1, 16000).astype(np.float32)
+    soundfile.write(tmp_path / "speech.wav", samples, 16000)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: {REPOSITORY: tmp_path}[name])
+    (code,) = re.findall(r"```python\n(.*?)```", commit["README.md"].decode(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - what the card tells a reader to run
+    said = yaml.safe_load(capsys.readouterr().out)
+    heard = load(trained.settings.backbone).encode(
+        [torch.from_numpy(soundfile.read("speech.wav", dtype="float32", frames=12800)[0])], 1
+    )[0]
+    valid = torch.ones(1, len(heard.frames), dtype=torch.bool)
+    with torch.no_grad():
+        outputs = trained.model(frames=heard.frames[None], valid=valid, statistics=heard.statistics[None])
+    if trained.temperature:
+        expected = dict(zip(trained.task.labels, (outputs / 1.5).softmax(1)[0].tolist(), strict=True))
+    else:
+        expected = dict(zip(TARGETS, trained.task.scale.to_scale(outputs.numpy())[0].tolist(), strict=True))
+    assert said == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(classified, folder, tmp_path):
+    _, commit, trained, _ = classified
+    config = json.loads(commit["config.json"])
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    config["encoding"]["backbone"]["name"] = str(tmp_path / "elsewhere")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(commit["model.safetensors"])
+    again = saving.load(tmp_path).model.state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in trained.model.state_dict().items())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_said(there, rated, status):
+    there.status = status
+    try:
+        with online(rated[0], there.url), pytest.raises(UserError) as error:
+            hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    finally:
+        there.status = 200
+    said = str(error.value)
+    assert said.startswith(f"publish.push_to_hub: {REPOSITORY}: the hub refuses the token (")
+    for word in (str(status), "hf auth login", "HF_TOKEN", "dvc repro"):
+        assert word in said
+    assert "hf_secret" not in said
+
+
+def test_without_a_connection_it_says_so(rated, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)  # no waiting before another attempt
+    with online(rated[0], "http://127.0.0.1:9"), pytest.raises(UserError) as error:
+        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    assert str(error.value).startswith(f"publish.push_to_hub: {REPOSITORY}: could not be uploaded (ConnectError: ")
+    assert "check the connection" in str(error.value)
+
+
+def test_without_a_token_nothing_is_sent(there, rated):
+    before = len(there.commits)
+    with online(rated[0], there.url, token=None), pytest.raises(UserError, match=r"push_to_hub: .*no token.*hf auth"):
+        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    assert len(there.commits) == before
+
+
+def test_a_branch_that_is_off_uploads_nothing(there, tmp_path, capsys):
+    results.write(tmp_path, None, None)
+    ask(tmp_path, REPOSITORY)
+    before = len(there.commits)
+    with online(tmp_path, there.url, token=None):
+        plot.main()
+    assert "publish.push_to_hub: the audio branch is switched off; nothing was uploaded" in capsys.readouterr().out
+    assert len(there.commits) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "/model", "a/b/c", "a b/c", "../c", "a/b.git", "a/b--c", "https://x/y", "é/f"]
+)
+def test_a_repository_has_an_owner_and_a_name(tmp_path, name):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    ask(tmp_path, name)
+    with pytest.raises(UserError, match=r"publish\.push_to_hub: .*must read OWNER/NAME"):
+        load_parameters("publish", path=tmp_path / "params.yaml")

@@ -1,0 +1,92 @@
+"""Every recipe trains: one epoch on the demo, on small networks of the recipe's architecture."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from closure import ROOT
+
+RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir())
+FAMILIES = {"wav2vec2": "wav2vec2", "wavlm": "wavlm"}  # by how the recipe's backbone begins
+SMALL = {"data.demo.speakers": 6, "data.demo.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}
+
+
+def choices(recipe: str) -> dict[str, object]:
+    """Return a recipe's parameters by their full keys, as xargs hands them to ``dvc exp run``."""
+    words = shlex.split((ROOT / "recipes" / recipe).read_text())
+    assert words[::2] == ["-S"] * (len(words) // 2)
+    return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words[1::2])}
+
+
+def stage(folder: Path, name: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{name}"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def write_params(folder: Path, changes: dict[str, object]) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        group = params
+        for name in path:
+            group = group[name]
+        assert last in group, key
+        group[last] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Return a folder with the demo corpus, resampled and split."""
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *author, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=folder, check=True)
+    write_params(folder, SMALL)
+    for name in ("fetch", "resample"):
+        stage(folder, name)
+    return folder
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_trains(recipe, demo, tmp_path, folders):
+    folder = tmp_path / "repository"
+    shutil.copytree(demo, folder)
+    given = choices(recipe)
+    family = next(family for start, family in FAMILIES.items() if str(given["model.backbone"]).startswith(start))
+    layers = given["model.trainable_layers"]
+    small = {"model.backbone": str(folders(family)), "train.epochs": 1}
+    write_params(folder, SMALL | given | small | {"model.trainable_layers": layers if layers == "all" else 1})
+    for name in ("split", "encode", "finetune_audio"):
+        said = stage(folder, name)
+        assert "Warning" not in said
+    config = json.loads((folder / "models/audio/config.json").read_text())
+    changed = {"model.backbone", "model.trainable_layers", "train.epochs"}
+    for group, name in (key.split(".", 1) for key in given.keys() - changed):
+        if group in ("model", "train") and "." not in name:
+            assert config[group][name] == given[f"{group}.{name}"]
+
+
+def test_two_processes_encode_what_one_does(demo, tmp_path):
+    found = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        shutil.copytree(demo, folder)
+        write_params(folder, SMALL | {"runtime.processes": processes})
+        stage(folder, "encode")
+        found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").iterdir()})
+    assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "layers.npy"}
+    assert found[0] == found[1]

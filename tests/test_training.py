@@ -1,0 +1,248 @@
+"""A training that was stopped ends where it would have ended; parts of a batch and processes change nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+
+from stages.contracts.parameters import Restarts, Runtime, Text, load
+from stages.training import checkpoints
+from stages.training.fitting import fit, refit
+from stages.training.network import Network
+from stages.training.optimiser import Tier, adamw, schedule
+from stages.training.tracking import Goal, Tracker
+from stages.training.trainer import ByLength, Items
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parent.parent
+PARAMS = ROOT / "params.yaml"
+
+
+class Tiny(Network):
+    """A network with dropout, whose random numbers a checkpoint has to bring back."""
+
+    dropout = 0.3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Dropout(self.dropout))
+        self.head = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3))
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return self.trunk(x)
+
+
+def examples(count: int, seed: int) -> Items:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 6, generator=generator)
+    y = x[:, :3].argmax(1)
+    return Items(list(zip(x, y, strict=True)), torch.randint(1, 50, (count,), generator=generator).tolist())
+
+
+def collate(batch: list) -> dict[str, torch.Tensor]:
+    return {"x": torch.stack([x for x, _ in batch]), "labels": torch.stack([y for _, y in batch])}
+
+
+def score(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    return {"accuracy": float((outputs.argmax(1) == targets).mean())}
+
+
+def settings(**changes: object) -> Text:
+    changes = {"epochs": 6, "learning_rate": 0.02, "batch_size": 8, "warmup": 0.0} | changes
+    return load("text", path=PARAMS).model_copy(update=changes)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Mortal(Tracker):
+    """Dies before a batch of an epoch."""
+
+    def __init__(self, epoch: int | None) -> None:
+        super().__init__("test")
+        self.epoch = epoch
+
+    def on_step_end(self, args, state, control, **_):
+        if self.epoch is not None and state.epoch > self.epoch + 0.5:
+            raise KilledError
+
+
+def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[dict, list, int]:
+    torch.manual_seed(1)
+    model, given = Tiny(), settings(**changes)
+    tracker = Mortal(epoch)
+    best = fit(
+        model, [Tier([model], 1.0)], examples(60, 1), examples(30, 2), collate, cross_entropy, score,
+        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder,
+    )  # fmt: skip
+    return model.state_dict(), tracker.history, best
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one | other)
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 3}, {"patience": 1, "learning_rate": 0.3}])
+def test_a_stopped_training_ends_in_the_same_bytes(tmp_path, changes):
+    weights, history, best = trained(tmp_path / "whole", **changes)
+    for epoch in (0, 1, 1, 3):
+        with pytest.raises(KilledError):
+            trained(tmp_path / "stopped", epoch, **changes)
+        if len(history) <= epoch:
+            break
+    again = trained(tmp_path / "stopped", **changes)
+    assert same(again[0], weights)
+    assert again[1:] == (history, best)
+    assert same(trained(tmp_path / "stopped", **changes)[0], weights)  # it had ended: nothing is trained
+
+
+def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
+    weights, history, _ = trained(tmp_path / "whole")
+    with pytest.raises(KilledError):
+        trained(tmp_path / "stopped", 3)
+    last = checkpoints.found(tmp_path / "stopped")[-1]
+    (last / checkpoints.HISTORY).unlink()
+    (last / "optimizer.pt").write_bytes(b"half")
+    again = trained(tmp_path / "stopped")
+    assert same(again[0], weights)
+    assert again[1] == history
+
+
+def test_the_best_and_the_last_checkpoint_are_kept(tmp_path):
+    _, history, best = trained(tmp_path)
+    epochs = [len(checkpoints.history(path)) for path in checkpoints.found(tmp_path)]
+    assert epochs == sorted({best, len(history)})
+    assert len(list(tmp_path.iterdir())) == len(epochs)
+
+
+def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("a")
+    runtime = load("runtime", path=PARAMS)
+
+    def folder(how: Runtime = runtime, **changes: object) -> Path:
+        with (
+            pytest.raises(KilledError),
+            checkpoints.kept("stage", [settings(**changes)], how, [Path("data.csv")]) as own,
+        ):
+            (own / "weights").touch()
+            raise KilledError
+        return own
+
+    first = folder()
+    assert folder() == first
+    assert (first / "weights").exists()
+    others = {folder(seed=1), folder(how=runtime.model_copy(update={"threads": 7}))}
+    assert folder(how=runtime.model_copy(update={"workers": 7})) == first
+    Path("data.csv").write_text("b")
+    others.add(folder())
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/loss.py").touch()
+    monkeypatch.setattr(checkpoints, "CODE", tmp_path / "code")
+    others.add(folder())
+    assert len(others | {first}) == 5
+    assert [path.name for path in Path(".checkpoints/stage").iterdir()] == [folder().name]  # the others are gone
+    with checkpoints.kept("stage", [settings()], runtime, [Path("data.csv")]):
+        pass
+    assert not Path(".checkpoints").exists()
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
+    monkeypatch.setattr(Tiny, "dropout", 0.0)
+    model = Tiny()
+    batch = collate(examples(10, 3).examples)
+    gradients = {}
+    for size in (None, 1, 4, 10):
+        model.micro_batch = size
+        model.train().zero_grad()
+        cross_entropy(model(x=batch["x"]), batch["labels"]).backward()
+        gradients[size] = torch.cat([p.grad.flatten() for p in model.parameters()])
+    for size in (1, 4, 10):
+        torch.testing.assert_close(gradients[size], gradients[None], rtol=1e-5, atol=1e-7)
+
+
+def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
+
+    def refitted(items: Items, epochs: int) -> Tiny:
+        torch.manual_seed(1)
+        model = Tiny()
+        refit(model, [Tier([model], 1.0)], items, collate, cross_entropy, settings(), epochs, CPU, tmp_path / "refit")
+        return model
+
+    weights, _, best = trained(tmp_path / "fit")
+    assert same(refitted(examples(60, 1), best).state_dict(), weights)  # nothing was added: the same
+    assert not same(refitted(examples(60, 1) + examples(30, 2), best).state_dict(), weights)
+    assert not list((tmp_path / "refit").glob("checkpoint-*"))
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    lengths = examples(100, 5).lengths
+
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = ByLength(8, lengths, seed)
+        sampler.set_epoch(epoch)
+        torch.rand(int(torch.randint(1, 9, ())))
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2)
+    assert sorted(order(1, 2)) == list(range(100))
+    assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1, 2)}) == 6
+    spread = [max(batch) - min(batch) for batch in np.array_split([lengths[i] for i in order(0, 0)][:96], 12)]
+    assert np.mean(spread) < 20  # of 49
+
+
+def test_restarts_are_those_of_pytorch_after_a_warm_up():
+    given = settings(schedule="cosine_restarts", restarts=Restarts(first=2, growth=2, lowest=0.1), warmup=0.25)
+    module = nn.Linear(1, 1)
+    optimiser = adamw([Tier([module], 1.0)], given)
+    ours = schedule(optimiser, given, 10)
+    reference = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=given.learning_rate)
+    theirs = CosineAnnealingWarmRestarts(reference, 20, 2, eta_min=0.1 * given.learning_rate)
+    for step in range(60):
+        rate = optimiser.param_groups[0]["lr"]
+        if step < 15:
+            assert rate == pytest.approx(given.learning_rate * step / 15)
+        else:
+            assert rate == pytest.approx(reference.param_groups[0]["lr"])
+            reference.step()
+            theirs.step()
+        optimiser.step()
+        ours.step()
+
+
+@pytest.mark.parametrize(("kind", "last"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0)])
+def test_schedules_end_where_their_names_say(kind, last):
+    given = settings(schedule=kind)
+    optimiser = adamw([Tier([nn.Linear(1, 1)], 1.0)], given)
+    rates = schedule(optimiser, given, 10)
+    for _ in range(60):
+        optimiser.step()
+        rates.step()
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(last * given.learning_rate)
+
+
+def test_two_processes_train_what_one_does(tmp_path):
+    found = []
+    for launch in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]):
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        command = [sys.executable, *launch, str(ROOT / "tests/shared_batches.py"), str(folder)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        found.append(load_file(folder / "result.safetensors"))
+    one, two = found
+    assert (one.pop("count"), two.pop("count")) == (1, 2)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
