@@ -337,6 +337,19 @@ def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_byte
     assert not (clone.folder / ".checkpoints").exists()
 
 
+@pytest.mark.slow
+def test_queued_experiments_run_beside_each_other(clone):
+    clone.run("dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.02", "-S", "model.dropout=0.1,0.2")
+    clone.run("dvc", "queue", "start", "-j", "2")
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        time.sleep(2)
+        status = clone.run("dvc", "queue", "status").stdout
+        if "Queued" not in status and "Running" not in status:
+            break
+    assert status.count("Success") == 4, status
+
+
 def test_branches_that_are_switched_off_are_left_out(clone):
     clone.repro(data__text__corpora=[], data__audio__corpora=[])
     assert clone.json("metrics/evaluation.json") == {"audio": {"utterances": 0}, "text": {"utterances": 0}}
