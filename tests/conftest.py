@@ -14,6 +14,11 @@ SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a 
 torch.set_num_threads(1)  # threads that wait for each other make small tensors slow
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that both processes end at about the same time."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture
 def shared():
     """Return a function from a path below the folder of real data to where it lies; skips when it is absent."""

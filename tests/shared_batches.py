@@ -48,18 +48,24 @@ def weighted(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return cross_entropy(outputs, targets, weight=torch.tensor([1.0, 3.0, 0.2]))
 
 
-folder = Path(sys.argv[1])
-text, runtime = load("text", "runtime", path=ROOT / "params.yaml")
-settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
-device = prepare(runtime.model_copy(update={"threads": 1}), seed=1)
-model = Tiny()
-tracker = Tracker("test")
-goal = Goal("accuracy", greater_is_better=True)
-fit(
-    model, [Tier([model], 1.0)], examples(64), examples(31), collate, weighted,
-    lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
-    goal, settings, device, tracker, folder / "checkpoints",
-)  # fmt: skip
-if is_first():
-    history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
-    save_file({**model.state_dict(), "history": history, "count": torch.tensor(count())}, folder / "result.safetensors")
+def main(folder: Path) -> None:
+    text, runtime = load("text", "runtime", path=ROOT / "params.yaml")
+    settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
+    device = prepare(runtime.model_copy(update={"threads": 1}), seed=1)
+    model = Tiny()
+    tracker = Tracker("test")
+    goal = Goal("accuracy", greater_is_better=True)
+    fit(
+        model, [Tier([model], 1.0)], examples(64), examples(31), collate, weighted,
+        lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
+        goal, settings, device, tracker, folder / "checkpoints",
+    )  # fmt: skip
+    if is_first():
+        history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
+        save_file(
+            {**model.state_dict(), "history": history, "count": torch.tensor(count())}, folder / "result.safetensors"
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
