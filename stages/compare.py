@@ -36,7 +36,7 @@ def main() -> None:
     sides = [experiments.matching(names.split(",")) for names in (arguments.a, arguments.b)]
     for letter, revisions in zip("AB", sides, strict=True):
         print(f"{letter}: {', '.join(revisions)}")
-    compared = [_audio(*sides), _text(*sides)]
+    compared = [_audio(*sides), _text(*sides), _forest(*sides)]
     if not any(compared):
         raise UserError("the revisions have no test predictions of one branch in common")
 
@@ -70,6 +70,16 @@ def _text(a: Sequence[str], b: Sequence[str]) -> bool:
     if named.any():
         runs = [table.loc[named, f"emotion{PREDICTED}"] for table in tables]
         _show_emotions(tables[0].loc[named, "emotion"], runs, len(a), tables[0].loc[named, "speaker"])
+    return True
+
+
+def _forest(a: Sequence[str], b: Sequence[str]) -> bool:
+    tables = [predictions.read_forest(experiments.read(predictions.FOREST, revision)) for revision in (*a, *b)]
+    if not all(len(table) for table in tables):
+        return False
+    tables = aligned(tables, ["truth", "speaker"])
+    print(f"\nforest: {_described(tables[0])}\n{HEADER}")
+    _show_emotions(tables[0]["truth"], [table["prediction"] for table in tables], len(a), tables[0]["speaker"])
     return True
 
 

@@ -1,4 +1,4 @@
-"""Score the three models and their baselines on the test sets."""
+"""Score the models and their baselines on the test sets."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from typing import Any
 from stages.audio import evaluation as audio
 from stages.audio import saving as audio_model
 from stages.audio.store import Store
-from stages.contracts import predictions
+from stages.contracts import predictions, tables
 from stages.contracts.errors import run
+from stages.contracts.forest import LEARNT, Learnt
 from stages.contracts.parameters import load
 from stages.contracts.splits import read_audio, read_text
+from stages.forest import evaluation as forest
+from stages.forest import saving as forest_model
+from stages.forest.fitting import alone
 from stages.text import evaluation as text
-from stages.text import forest
 from stages.text import saving as text_model
 from stages.training.device import prepare
 
 
 def main() -> None:
     """Write metrics/evaluation.json and data/predictions."""
-    evaluate, runtime = load("evaluate", "runtime")
+    evaluate, taught, runtime = load("evaluate", "forest.vad", "runtime")
     device = prepare(runtime, seed=0)  # nothing here is drawn at random
-    heard = audio.evaluate(audio_model.load(), read_audio(), Store(), evaluate.temperature, device)
-    read = text.evaluate(text_model.load(), forest.load(), read_text(), evaluate.anchors, device)
-    predictions.write(heard.table, predictions.AUDIO)
+    grown, learnt = forest_model.load(), tables.read(LEARNT, Learnt)
+    rows, words = read_audio(), alone(grown, learnt, "text")
+    heard = audio.evaluate(audio_model.load(), rows, Store(), evaluate.temperature, device)
+    read = text.evaluate(text_model.load(), words, read_text(), taught == "gold", evaluate.anchors, device)
+    emotions = heard.table["utterance"].map(rows.set_index("utterance")["emotion"])
+    met = forest.evaluate(grown, learnt, read.table, heard.table.assign(emotion=emotions))
+    for found, path in ((heard, predictions.AUDIO), (read, predictions.TEXT), (met, predictions.FOREST)):
+        predictions.write(found.table, path)
     predictions.write(heard.embedding, predictions.EMBEDDING)
-    predictions.write(read.table, predictions.TEXT)
-    _write(predictions.DETAILS, {"audio": heard.details, "text": read.details})
-    _write(Path("metrics/evaluation.json"), {"audio": heard.scores, "text": read.scores})
+    branches = {"audio": heard, "text": read, "forest": met}
+    _write(predictions.DETAILS, {name: found.details for name, found in branches.items()})
+    _write(Path("metrics/evaluation.json"), {name: found.scores for name, found in branches.items()})
     print(f"evaluate: {len(heard.table)} utterances heard, {len(read.table)} read")
 
 

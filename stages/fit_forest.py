@@ -1,33 +1,56 @@
-"""Fit the random forest from valence, arousal and dominance, as predicted from words, to an emotion."""
+"""Fit the random forest from valence, arousal and dominance, as predicted from words, sound or both, to an emotion."""
 
 from __future__ import annotations
 
+import pandas as pd
+
+from stages.contracts import tables
 from stages.contracts.errors import run
-from stages.contracts.parameters import load
+from stages.contracts.forest import HEARD, LEARNT, SOURCES, Heard, Learnt, features
+from stages.contracts.parameters import Forest, Runtime, load
 from stages.contracts.splits import TEXT, read_text
-from stages.text import forest, saving
-from stages.text.cross_fitting import unseen_vad
+from stages.forest import saving
+from stages.forest.fitting import fit, require_two
+from stages.forest.inputs import meet
+from stages.text import saving as text_model
+from stages.text.cross_fitting import training_vad
 from stages.training import checkpoints
 from stages.training.device import prepare
 
 
 def main() -> None:
-    """Write models/forest.skops, empty where no utterance has an emotion."""
+    """Write models/forest.skops and what it learnt from, data/forest.csv; empty where no utterance has an emotion."""
     settings, runtime = load("forest", "runtime")
+    heard = tables.read(HEARD, Heard)
+    branches = SOURCES[settings.inputs]
+    vad = {"audio": heard} if "audio" in branches else {}
+    if "text" in branches:
+        read = _read(settings, runtime, heard)
+        if read is None:
+            print("fit_forest: data/splits/text.csv has no utterance with an emotion; no forest")
+            saving.save(None)
+            tables.write(pd.DataFrame(columns=list(Learnt.model_fields)), LEARNT, Learnt)
+            return
+        vad = {"text": read, **vad}
+    learnt = meet(vad)
+    require_two(learnt["emotion"], settings.inputs)  # a text that the regressor knows by chance may have been left out
+    saving.save(fit(learnt[features(*branches)], learnt["emotion"], settings))
+    tables.write(learnt, LEARNT, Learnt)
+    print(f"fit_forest: {settings.trees} trees on {len(learnt)} utterances, {learnt['emotion'].nunique()} emotions")
+
+
+def _read(settings: Forest, runtime: Runtime, heard: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the VAD of training utterances from words; None where there is nothing to learn and nothing was asked."""
     device = prepare(runtime, settings.seed)
-    rows = read_text()
-    trained = saving.load()
-    if trained is None or (rows["emotion"] == "").all():
-        print("fit_forest: data/splits/text.csv has no utterance with an emotion; no forest")
-        forest.save(None)
-        return
-    emotions = rows.loc[(rows["split"] == "train") & (rows["emotion"] != ""), "emotion"]
-    forest.require_two(emotions)  # before regressors are trained for nothing
-    with checkpoints.kept("fit_forest", [settings, trained.settings], runtime, [TEXT]) as folder:
-        vad = unseen_vad(rows, trained, settings.cross_fit, device, folder)
-    forest.require_two(emotions[vad.index])  # a text that the regressor knows by chance may have been left out
-    forest.save(forest.fit(vad.to_numpy(), emotions[vad.index], settings))
-    print(f"fit_forest: {settings.trees} trees on {len(vad)} utterances, {emotions.nunique()} emotions")
+    rows, trained = read_text(), text_model.load()
+    if settings.inputs == "text" and (trained is None or (rows["emotion"] == "").all()):
+        return None
+    train = rows[rows["split"] == "train"]
+    known = meet({"text": train} | ({"audio": heard} if settings.inputs == "both" else {}))
+    require_two(known["emotion"], settings.inputs)  # before regressors are trained for nothing
+    rows["emotion"] = rows["emotion"].where(rows["utterance"].isin(known["utterance"]), "")
+    with checkpoints.kept("fit_forest", [settings, trained.settings], runtime, [TEXT, HEARD]) as folder:
+        return training_vad(rows, trained, settings, device, folder)
 
 
 if __name__ == "__main__":

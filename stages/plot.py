@@ -24,6 +24,13 @@ from stages.scoring.baselines import majority_class, mean_prediction
 from stages.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
 
 FIGURES, NUMBERS, REPORT = Path("metrics/figures"), Path("metrics/plots"), Path("metrics/report.html")
+FOREST_MODELS = {  # by the columns of predictions.FOREST
+    "fine-tuned": "prediction",
+    "text alone": "text_alone",
+    "audio alone": "audio_alone",
+    "zero-shot": "zero_shot",
+    MAJORITY: "majority",
+}
 
 
 def main() -> None:
@@ -70,7 +77,7 @@ def _publish(repository: str, content: dict[str, Any]) -> None:
 
 def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[str, pd.DataFrame]:
     """Return the table behind each figure, and write them; the training curves are DVCLive's."""
-    audio, text = predictions.read_audio(), predictions.read_text()
+    audio, text, forest = predictions.read_audio(), predictions.read_text(), predictions.read_forest()
     named = text[(text["emotion"] != "") & (text[f"emotion{PREDICTED}"] != "")]
     named = named.assign(truth=named["emotion"], prediction=named[f"emotion{PREDICTED}"])
     rated = text[text[list(DIMENSIONS)].notna().all(axis=1)]
@@ -78,11 +85,12 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
     classified, regressed = (none, audio) if predictions.targets_of(audio) else (audio, none)
     embedding = pd.read_csv(predictions.EMBEDDING, dtype={"utterance": str})
     heard = embedding.merge(parts["audio"].loc[parts["audio"]["emotion"] != "", ["utterance", "emotion"]])
-    groups = {"audio": details["audio"], "text": details["text"].get("emotion", {})}
+    groups = {"audio": details["audio"], "text": details["text"].get("emotion", {}), "forest": details["forest"]}
     numbers = {
-        "baselines": _headline(parts, classified, regressed, named, rated),
+        "baselines": _headline(parts, classified, regressed, named, rated, forest),
         "confusion_audio": classified[["truth", "prediction"]],
         "confusion_text": named[["truth", "prediction"]],
+        "confusion_forest": forest[["truth", "prediction"]],
         "reliability": pd.DataFrame(details["audio"].get("reliability", []), columns=reliability.COLUMNS),
         "reliability_before": pd.DataFrame(details["audio"].get("reliability_before", []), columns=reliability.COLUMNS),
         "speakers": speakers.table({k: v["groups"]["speaker"]["values"] for k, v in groups.items() if "groups" in v}),
@@ -103,6 +111,7 @@ def _headline(
     regressed: pd.DataFrame,
     named: pd.DataFrame,
     rated: pd.DataFrame,
+    forest: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return the headline scores.
 
@@ -112,6 +121,7 @@ def _headline(
         regressed: audio predictions of dimensions
         named: text predictions of utterances with an emotion
         rated: text predictions of utterances with VAD
+        forest: predictions of a forest that hears
     """
     rows = []
     if len(regressed):
@@ -126,6 +136,9 @@ def _headline(
             models = {model: said for model, said in models.items() if (said != "").all()}
             models[MAJORITY] = [majority_class(train["emotion"])] * len(table)
             rows += emotion_rows(f"{branch} emotion", table["truth"], table["speaker"], models)
+    if len(forest):
+        models = {model: forest[column] for model, column in FOREST_MODELS.items() if (forest[column] != "").all()}
+        rows += emotion_rows("forest emotion", forest["truth"], forest["speaker"], models)
     if len(rated):
         models = {"fine-tuned": _vad(rated, PREDICTED), "zero-shot": _vad(rated, ZERO_SHOT)}
         rows += vad_rows("text", DIMENSIONS, _vad(rated), rated["speaker"], models)
@@ -144,6 +157,7 @@ def _draw(
         "baselines": baselines.draw,
         "confusion_audio": partial(confusion.draw, title="audio: emotion"),
         "confusion_text": partial(confusion.draw, title="text: emotion from VAD"),
+        "confusion_forest": partial(confusion.draw, title="forest: emotion from VAD"),
         "reliability": partial(
             reliability.draw, before=numbers["reliability_before"], calibration=details["audio"].get("calibration")
         ),

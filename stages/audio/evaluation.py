@@ -9,16 +9,14 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from stages.audio import classes, ratings
-from stages.audio.batches import Collate, items
+from stages.audio.fitting import predict
 from stages.audio.model import AudioModel
 from stages.audio.saving import Trained
 from stages.audio.store import Store
 from stages.audio.tasks import Classification, Regression
 from stages.audio.zero_shot import zero_shot
 from stages.contracts.predictions import AUDIO_COLUMNS, Evaluation
-from stages.training.fitting import predict
 
-BATCH = 32  # utterances; no prediction depends on it
 EMBEDDED, COMPONENTS = 1000, 50  # utterances and components of the embedding that are kept, for a picture
 
 
@@ -37,7 +35,7 @@ def evaluate(
     train, test = (rows[rows["split"] == name] for name in ("train", "test"))
     if trained is None:
         return Evaluation({"utterances": 0}, {}, test.reindex(columns=list(AUDIO_COLUMNS)), rows[["utterance"]][:0])
-    outputs = _predicted(trained, trained.model, test, store, device)
+    outputs = predict(trained.model, trained.settings, test["utterance"], store, device)
     match trained.task:
         case Regression(names=names, scale=scale):
             found = ratings.evaluate(train[names].to_numpy(), test, scale.to_scale(outputs), names)
@@ -46,13 +44,6 @@ def evaluate(
             said = zero_shot(store, test["utterance"], labels)
             found = classes.evaluate(train["emotion"], test, outputs, divisor, said, labels)
     return found._replace(embedding=_embedding(trained, test, store, device))
-
-
-def _predicted(
-    trained: Trained, model: nn.Module, rows: pd.DataFrame, store: Store, device: torch.device
-) -> np.ndarray:
-    examples = items(rows["utterance"], trained.task.targets(rows), store)
-    return predict(model, examples, Collate(store, trained.settings), BATCH, device).astype(np.float64)
 
 
 class _Embedding(nn.Module):
@@ -66,7 +57,7 @@ class _Embedding(nn.Module):
 
 def _embedding(trained: Trained, rows: pd.DataFrame, store: Store, device: torch.device) -> pd.DataFrame:
     some = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), EMBEDDED)).round().astype(int))]
-    vectors = _predicted(trained, _Embedding(trained.model), some, store, device)
+    vectors = predict(_Embedding(trained.model), trained.settings, some["utterance"], store, device)
     components = PCA(min(COMPONENTS, *vectors.shape), svd_solver="full").fit_transform(vectors)
     table = pd.DataFrame(components, columns=[f"component_{i + 1}" for i in range(components.shape[1])])
     table.insert(0, "utterance", some["utterance"].to_numpy())

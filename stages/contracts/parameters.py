@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from stages.contracts.errors import UserError
-from stages.contracts.manifest import Dimension, Emotion
+from stages.contracts.manifest import DIMENSIONS, Dimension, Emotion
 
 PATH = Path("params.yaml")
 
@@ -157,6 +157,8 @@ class Text(Optimisation):
 
 
 class Forest(Group):
+    inputs: Literal["text", "audio", "both"]
+    vad: Literal["out_of_sample", "in_sample", "gold"]
     trees: Count
     max_depth: Count | None
     min_leaf: Count
@@ -217,6 +219,21 @@ class Parameters(Group):
     publish: Publish
     runtime: Runtime
 
+    @model_validator(mode="after")
+    def _what_the_forest_hears(self) -> Parameters:
+        heard, missing = self.forest.inputs != "text", sorted(set(DIMENSIONS) - set(self.model.targets))
+        if heard and self.model.task != "regression":
+            raise ValueError(
+                f"forest.inputs: {self.forest.inputs!r}: VAD from sound is that of a regression, but model.task is "
+                "classification; set model.task=regression, or forest.inputs=text"
+            )
+        if heard and missing:
+            raise ValueError(
+                f"forest.inputs: {self.forest.inputs!r}: model.targets lacks {', '.join(missing)}; name all three "
+                "dimensions, or set forest.inputs=text"
+            )
+        return self
+
 
 def load(*groups: str, path: Path = PATH) -> Any:
     """Return the named groups of the parameter file, one value for one name, else a tuple.
@@ -260,6 +277,8 @@ def _violation(error: Any) -> str:
             return f"{key}: unknown key; the keys here are {', '.join(_keys(error['loc'][:-1]))}"
         case "missing":
             return f"{key}: missing"
+        case _ if not key:  # what several groups are together wrong about
+            return error["msg"].removeprefix("Value error, ")
         case _:
             return f"{key}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
 

@@ -15,6 +15,7 @@ from stages.contracts.tables import read_cells
 
 AUDIO = Path("data/predictions/audio.csv")
 TEXT = Path("data/predictions/text.csv")
+FOREST = Path("data/predictions/forest.csv")
 DETAILS = Path("data/predictions/details.json")  # what stands behind the scores of metrics/evaluation.json
 EMBEDDING = Path("data/predictions/audio_embedding.csv")  # utterance, component_1, component_2, ...
 
@@ -31,6 +32,8 @@ TEXT_COLUMNS = (
     f"emotion{PREDICTED}",
     f"emotion{ZERO_SHOT}",
 )
+# what a forest that hears says of the utterances that its branches hold out, beside those that know one branch alone
+FOREST_COLUMNS = ("utterance", *WHO, "truth", "prediction", "text_alone", "audio_alone", "zero_shot", "majority")
 
 
 class Evaluation(NamedTuple):
@@ -103,6 +106,13 @@ def read_text(source: Path | TextIO = TEXT) -> pd.DataFrame:
     _require(table, TEXT_COLUMNS, source)
     numbers = [name for name in table.columns if name.startswith((*DIMENSIONS, PROBABILITY))]
     return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in numbers})
+
+
+def read_forest(source: Path | TextIO = FOREST) -> pd.DataFrame:
+    """Read the predictions of a forest that hears; of one that does not there is no row."""
+    table = read_cells(source)
+    _require(table, FOREST_COLUMNS, source)
+    return table.astype({name: float for name in table.columns if name.startswith(PROBABILITY)})
 
 
 def _require(table: pd.DataFrame, columns: Sequence[str], source: Path | TextIO) -> None:

@@ -20,6 +20,7 @@ class AudioItem(Row):
     corpus: str
     speaker: str = ""
     sex: Sex = ""
+    session: str = ""
     language: str = ""
     split: Set
     emotion: Literal[Emotion, ""] = ""
@@ -35,6 +36,7 @@ class TextItem(Row):
     corpus: str
     speaker: str = ""
     sex: Sex = ""
+    session: str = ""
     language: str = ""
     split: Set
     transcript: Annotated[str, Field(min_length=1)]

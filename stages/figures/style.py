@@ -19,6 +19,8 @@ MARKERS = ("o", "s", "^", "D", "v")  # five and eight have no common factor: 40 
 
 MODELS = {  # the same everywhere: ours, then what it has to beat
     "fine-tuned": {"color": COLOURS[0], "marker": "o"},
+    "text alone": {"color": COLOURS[2], "marker": "<"},
+    "audio alone": {"color": COLOURS[3], "marker": ">"},
     "zero-shot": {"color": COLOURS[1], "marker": "s"},
     "majority": {"color": "0.45", "marker": "D"},
     "mean": {"color": "0.45", "marker": "v"},

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
+from stages.contracts.forest import featured
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import ZeroShot
 from stages.contracts.predictions import PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT, Evaluation
@@ -29,17 +30,19 @@ def evaluate(
     trained: Trained | None,
     forest: RandomForestClassifier | None,
     rows: pd.DataFrame,
+    gold: bool,
     sentences: ZeroShot,
     device: torch.device,
 ) -> Evaluation:
     """Score the test set.
 
     The zero-shot baseline gets what the trained models got: its VAD is calibrated on the training set, and
-    a forest like the fine-tuned one's is fitted on its VAD of the training set.
+    a forest like the fine-tuned one's is fitted on its VAD of the training set (a forest of rated VAD is that of both).
 
     Args:
         trained: the regressor; None where the text branch has no utterances
-        forest: from VAD to emotion; None where no utterance has an emotion
+        forest: from VAD of words to emotion; None where there is none
+        gold: whether it learnt from VAD as rated
         rows: the text branch's split
         sentences: anchors of the zero-shot baseline
         device: where to predict
@@ -59,11 +62,13 @@ def evaluate(
     table[[f"{name}{ZERO_SHOT}" for name in VAD]] = zero_shot[len(train) :]
     if forest is not None:
         named = train[train["emotion"] != ""]
-        baseline = clone(forest).fit(zero_shot[named.index], named["emotion"].to_numpy(dtype=str))
+        emotions = named["emotion"].to_numpy(dtype=str)
+        baseline = forest if gold else clone(forest).fit(featured(zero_shot[named.index], "text"), emotions)
+        given = {suffix: table[[f"{name}{suffix}" for name in VAD]].to_numpy() for suffix in (PREDICTED, ZERO_SHOT)}
         for suffix, fitted in ((PREDICTED, forest), (ZERO_SHOT, baseline)):
-            table[f"emotion{suffix}"] = fitted.predict(table[[f"{name}{suffix}" for name in VAD]].to_numpy())
+            table[f"emotion{suffix}"] = fitted.predict(featured(given[suffix], "text"))
         columns = [f"{PROBABILITY}{emotion}" for emotion in forest.classes_]
-        table[columns] = forest.predict_proba(table[[f"{name}{PREDICTED}" for name in VAD]].to_numpy())
+        table[columns] = forest.predict_proba(featured(given[PREDICTED], "text"))
     scores = {
         "fine_tuned": _scores(table, PREDICTED),
         "zero_shot": _scores(table, ZERO_SHOT),

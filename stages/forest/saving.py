@@ -1,10 +1,9 @@
-"""The random forest from valence, arousal and dominance to an emotion, saved without pickle."""
+"""The forest on disk, without pickle."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
@@ -15,44 +14,11 @@ from sklearn.tree._tree import Tree
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from stages.contracts.errors import UserError
-from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.parameters import Forest
+from stages.contracts.forest import SOURCES, features
 
 PATH = Path("models/forest.skops")
 TRUSTED = ["sklearn.tree._tree.Tree"]  # nodes refer to each other by number: _check looks at every one
 LEAF = -1
-
-
-def fit(vad: np.ndarray, emotions: Sequence[str], settings: Forest) -> RandomForestClassifier:
-    """Grow the forest.
-
-    Args:
-        vad: valence, arousal, dominance on the 1..5 scale, [utterances, 3]
-        emotions: one per utterance
-        settings: the ``forest`` group
-    """
-    forest = RandomForestClassifier(
-        n_estimators=settings.trees,
-        max_depth=settings.max_depth,
-        min_samples_leaf=settings.min_leaf,
-        class_weight=None if settings.class_weight == "none" else settings.class_weight,
-        random_state=settings.seed,
-    )
-    return forest.fit(vad, np.array(emotions, dtype=str))
-
-
-def require_two(emotions: Sequence[str]) -> None:
-    """Refuse training utterances that leave nothing to tell apart.
-
-    Raises:
-        UserError: naming what was found
-    """
-    found = sorted(set(emotions))
-    if len(found) < 2:
-        raise UserError(
-            f"data.text: the forest needs two emotions or more, but its training utterances have "
-            f"{len(found)} ({', '.join(found) or 'none'}); add a corpus, or look at labels and merge"
-        )
 
 
 def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
@@ -62,10 +28,10 @@ def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
 
 
 def load(path: Path = PATH) -> RandomForestClassifier | None:
-    """Load a forest; None where the text branch has no emotions.
+    """Load a forest; None where no utterance has an emotion.
 
     Raises:
-        UserError: if the file is absent or is anything but a forest over the three dimensions
+        UserError: if the file is absent or is anything but a forest over the dimensions of one branch or of both
     """
     try:
         content = path.read_bytes()
@@ -77,18 +43,24 @@ def load(path: Path = PATH) -> RandomForestClassifier | None:
         forest = skops.io.loads(content, trusted=TRUSTED)
     except (UntrustedTypesFoundException, BadZipFile, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a forest of this pipeline: {str(error).splitlines()[0]}") from None
-    if not isinstance(forest, RandomForestClassifier) or not all(_sound(tree.tree_) for tree in forest.estimators_):
-        raise UserError(f"{path}: not a forest over {', '.join(DIMENSIONS)}")
+    if not isinstance(forest, RandomForestClassifier) or not _known(forest):
+        raise UserError(f"{path}: not a forest over valence, arousal and dominance from text, audio or both")
     return forest
 
 
-def _sound(tree: Tree) -> bool:
+def _known(forest: RandomForestClassifier) -> bool:
+    names = list(getattr(forest, "feature_names_in_", ()))
+    inputs = [features(*branches) for branches in SOURCES.values()]
+    return names in inputs and all(_sound(tree.tree_, len(names)) for tree in forest.estimators_)
+
+
+def _sound(tree: Tree, width: int) -> bool:
     """Tell whether every node leads to later nodes or ends: scikit-learn follows the numbers without looking."""
     here = np.arange(tree.node_count)
     left, right, feature = tree.children_left, tree.children_right, tree.feature
     inner = left != LEAF
     forward = all(((child > here) & (child < tree.node_count))[inner].all() for child in (left, right))
-    return forward and ((feature >= 0) & (feature < len(DIMENSIONS)))[inner].all() and (right == LEAF)[~inner].all()
+    return forward and ((feature >= 0) & (feature < width))[inner].all() and (right == LEAF)[~inner].all()
 
 
 def _reproducible(archive: bytes) -> bytes:

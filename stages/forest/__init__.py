@@ -1,0 +1,1 @@
+"""From valence, arousal and dominance to an emotion."""
