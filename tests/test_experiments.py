@@ -8,12 +8,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from stages import compare, crossval
 from stages.contracts import experiments, predictions
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.predictions import TEXT_COLUMNS, rated_table
+from stages.contracts.predictions import FOREST_COLUMNS, TEXT_COLUMNS, rated_table
 from stages.scoring.regression import regression
 
 NAMES = ["arousal", "valence"]
@@ -33,14 +34,17 @@ def heard(seed, names=NAMES, first=0):
 def revisions(monkeypatch, tmp_path):
     """Return the audio predictions of each revision; the text branch is off. A revision's fold is its number."""
     tables = {"a0": heard(1), "b1": heard(5), "c2": heard(2, first=30), "d3": heard(2, ["valence"])}
-    none = pd.DataFrame(columns=list(TEXT_COLUMNS))
+    none = {
+        predictions.TEXT: pd.DataFrame(columns=list(TEXT_COLUMNS)),
+        predictions.FOREST: pd.DataFrame(columns=list(FOREST_COLUMNS)),
+    }
 
     def read(path, revision):
-        table = tables[revision] if path == predictions.AUDIO else none
+        table = tables[revision] if path == predictions.AUDIO else tables.get((path, revision), none.get(path))
         return io.StringIO(table.to_csv(index=False))
 
     monkeypatch.setattr(experiments, "read", read)
-    monkeypatch.setattr(experiments, "names", lambda: list(tables))
+    monkeypatch.setattr(experiments, "names", lambda: [name for name in tables if isinstance(name, str)])
     monkeypatch.setattr(experiments, "parameters", lambda name: {crossval.FOLD: int(name[-1])})
     monkeypatch.chdir(tmp_path)
     return tables
@@ -65,6 +69,27 @@ def test_regressions_are_compared_target_by_target(revisions, monkeypatch, capsy
         score, name = key.split(".")
         a, b = (scores_of(revisions[revision])[score][name] for revision in ("a0", "b1"))
         assert [float(cell) for cell in cells[1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+
+
+def forested(seed):
+    """Return the predictions of a forest that hears."""
+    rows, generator = heard(1), np.random.default_rng(seed)
+    truth = np.array(["anger", "calm", "fear"], dtype=object)[np.arange(30) % 3]
+    answers = np.where(generator.random(30) < 0.1 * seed, "calm", truth)
+    rows = rows.assign(truth=truth, prediction=answers, text_alone="calm", audio_alone="fear", majority="anger")
+    return rows.reindex(columns=list(FOREST_COLUMNS), fill_value="")
+
+
+def test_forests_are_compared_where_both_runs_have_one_that_hears(revisions, monkeypatch, capsys):
+    call(compare, monkeypatch, "a0", "b1")
+    assert "forest:" not in capsys.readouterr().out
+    pair = {"a0": forested(1), "b1": forested(6)}
+    revisions |= {(predictions.FOREST, name): table for name, table in pair.items()}
+    call(compare, monkeypatch, "a0", "b1")
+    shown = capsys.readouterr().out.split("forest: 30 test utterances, resampled by speaker (6)")[1]
+    a, b = (balanced_accuracy_score(table["truth"], table["prediction"]) for table in pair.values())
+    (cells,) = (line.split() for line in shown.splitlines() if line.startswith("uar"))
+    assert [float(cell) for cell in cells[1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
 
 
 def test_runs_of_other_targets_are_not_compared(revisions, monkeypatch):

@@ -79,6 +79,19 @@ def test_scores_beside_baselines_are_those_that_others_compute(drawn):
                                                          abs=1e-5, nan_ok=True)  # fmt: skip
 
 
+def test_a_forest_that_hears_stands_beside_those_of_one_branch(tmp_path, monkeypatch):
+    parts = results.rows(), results.rows()
+    figures, tables = run(tmp_path, monkeypatch, *parts, targets=DIMENSIONS, forest=("text", "audio"))
+    assert "confusion_forest" in figures
+    found, said = tables["baselines"].set_index("name"), predictions.read_forest(tmp_path / predictions.FOREST)
+    columns = {"fine-tuned": "prediction", "text alone": "text_alone", "audio alone": "audio_alone"}
+    for model, column in (columns | {"zero-shot": "zero_shot"}).items():
+        uar = recall_score(said["truth"], said[column], average="macro")
+        assert found.loc[f"forest emotion, UAR, {model}", "value"] == pytest.approx(uar, abs=1e-6)
+    assert tables["confusion_forest"].to_dict() == said[["truth", "prediction"]].to_dict()
+    assert "forest" in set(tables["speakers"]["branch"])
+
+
 def test_bins_of_the_reliability_diagram_give_the_calibration_error(drawn):
     folder, _, tables = drawn
     audio, bins = predictions.read_audio(folder / predictions.AUDIO), tables["reliability"]
@@ -141,7 +154,7 @@ def test_confusions_and_points_stand_for_the_utterances(drawn):
 def test_what_cannot_be_drawn_is_left_out_and_its_table_keeps_the_header(parts, expected, tmp_path, monkeypatch):
     figures, tables = run(tmp_path, monkeypatch, *parts)
     assert figures == expected
-    assert tables.keys() == ALL - {"training"} | {"reliability_before", "vad_audio"}
+    assert tables.keys() == ALL - {"training"} | {"reliability_before", "vad_audio", "confusion_forest"}
     filled = {name for name, table in tables.items() if len(table)} - {"reliability_before"}
     assert filled == expected - {"training"}
     assert all(len(table.columns) > 1 for table in tables.values())

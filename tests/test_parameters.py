@@ -66,6 +66,17 @@ def test_a_wrong_value_is_named_by_its_full_key(tmp_path, key, value, message):
         load("data", path=written(tmp_path, key, value))
 
 
+def test_a_forest_that_hears_wants_a_regression_of_all_dimensions(tmp_path):
+    file = written(tmp_path, "forest.inputs", "both")
+    with pytest.raises(UserError, match=r"(?m)^  forest\.inputs: 'both': .* model\.task is classification; set model"):
+        load("data", path=file)
+    file.write_text(file.read_text().replace("task: classification", "task: regression"))
+    assert load("forest.inputs", path=file) == "both"
+    file.write_text(file.read_text().replace("  - dominance\n", ""))
+    with pytest.raises(UserError, match=r"forest\.inputs: 'both': model\.targets lacks dominance"):
+        load("data", path=file)
+
+
 def test_a_missing_key_is_named(tmp_path):
     with pytest.raises(UserError, match=r"forest\.trees: missing"):
         load("data", path=written(tmp_path, "forest.trees", None, absent=True))

@@ -21,9 +21,12 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from closure import ROOT
 
-AUDIO = ["encode", "finetune_audio", "evaluate", "plot"]
+AUDIO = ["encode", "finetune_audio", "cross_fit_audio", "evaluate", "plot"]
 TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
-STAGES = ["fetch", "resample", "split", "encode", "finetune_audio", "finetune_text", "fit_forest", "evaluate", "plot"]
+STAGES = [
+    "fetch", "resample", "split", "encode", "finetune_audio", "cross_fit_audio", "finetune_text", "fit_forest",
+    "evaluate", "plot",
+]  # fmt: skip
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -123,6 +126,10 @@ def test_what_a_user_gets(clone):
         assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc"}
         assert scores["text"][kind]["vad"]["ccc"].keys() == {"valence", "arousal", "dominance", "mean"}
         assert scores["text"][kind]["emotion"].keys() == {"accuracy", "macro_f1", "weighted_f1", "uar"}
+    assert scores["forest"].keys() == {"importance"}
+    assert set(scores["forest"]["importance"]) == {"text_valence", "text_arousal", "text_dominance"}
+    assert clone.csv("data/audio_vad.csv").empty  # nothing is heard for a forest that reads
+    assert clone.csv("data/predictions/forest.csv").empty
     split = clone.csv("data/splits/audio.csv")
     test = set(split.loc[split["split"] == "test", "utterance"])
     audio, text = clone.csv("data/predictions/audio.csv"), clone.csv("data/predictions/text.csv")
@@ -207,6 +214,37 @@ def test_a_regression_of_speech_is_trained_scored_and_reported(clone):
     shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
     assert "WARNING" not in shown.stdout + shown.stderr
     assert clone.repro(model__task="classification", model__targets=["valence", "arousal", "dominance"]) == []
+
+
+def test_words_and_sound_meet_in_one_forest(clone):
+    ran = ["split", "finetune_audio", "cross_fit_audio", "fit_forest", "evaluate", "plot"]
+    assert clone.repro(model__task="regression", forest__inputs="both") == ran
+    heard, read = (clone.csv(f"data/splits/{branch}.csv") for branch in ("audio", "text"))
+    learnt, tested = clone.csv("data/forest.csv"), clone.csv("data/predictions/forest.csv")
+    for name, found in (("train", learnt), ("test", tested)):
+        known = [set(split.loc[split["split"] == name, "utterance"]) for split in (heard, read)]
+        assert set(found["utterance"]) == known[0] & known[1] != set()
+    texts = read.set_index("utterance")["transcript"].str.lower()
+    trained = pd.concat([split[split["split"] != "test"] for split in (heard, read)])  # dev chooses, and is learnt from
+    assert not set(tested["utterance"]) & set(trained["utterance"])
+    assert not set(tested["speaker"]) & set(trained["speaker"])
+    assert not set(texts[tested["utterance"]]) & set(texts[learnt["utterance"]])
+
+    scores = clone.json("metrics/evaluation.json")
+    columns = {"fine_tuned": "prediction", "text_alone": "text_alone", "audio_alone": "audio_alone"}
+    for name, column in (columns | {"zero_shot": "zero_shot"}).items():
+        uar = balanced_accuracy_score(tested["truth"], tested[column])
+        assert scores["forest"][name]["uar"] == pytest.approx(uar)
+    assert scores["forest"]["utterances"] == len(tested)
+    assert len(scores["forest"]["importance"]) == 6
+    assert {"vad", "emotion"} == scores["text"]["fine_tuned"].keys()
+    text = clone.csv("data/predictions/text.csv").set_index("utterance")
+    assert list(text["emotion_predicted"][tested["utterance"]]) == list(tested["text_alone"])
+    assert (clone.folder / "metrics/figures/confusion_forest.png").exists()
+    assert 'id="forest"' in (clone.folder / "metrics/report.html").read_text()
+    shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
+    assert "WARNING" not in shown.stdout + shown.stderr
+    assert clone.repro(model__task="classification", forest__inputs="text") == []
 
 
 def manifest(clone: Clone, name: str, **columns: str) -> str:
@@ -305,20 +343,31 @@ def test_a_killed_run_goes_on_to_the_same_bytes(clone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("branch", ["audio", "text"])
-def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_bytes(clone, branch):
+@pytest.mark.parametrize(
+    ("stage", "outputs", "changes"),
+    [
+        ("finetune_audio", ["models/audio", "metrics/audio"], {}),
+        ("finetune_text", ["models/text", "metrics/text"], {}),
+        ("cross_fit_audio", ["data/audio_vad.csv"], {"model__task": "regression", "forest__inputs": "audio"}),
+        ("fit_forest", ["models/forest.skops", "data/forest.csv"], {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_bytes(clone, stage, outputs, changes):
     """The time of a kill is drawn over the whole run, imports and writing of the model included."""
-    clone.set(train__epochs=12, text__epochs=12)
-    outputs = [clone.folder / part / branch for part in ("models", "metrics")]
+    before = (clone.folder / "params.yaml").read_text()
+    clone.set(train__epochs=12, text__epochs=12, **changes)
+    outputs = [clone.folder / path for path in outputs]
 
     def made() -> dict[Path, bytes]:
-        return {path: path.read_bytes() for folder in outputs for path in sorted(folder.rglob("*")) if path.is_file()}
+        files = [path for output in outputs for path in (output, *sorted(output.rglob("*"))) if path.is_file()]
+        return {path: path.read_bytes() for path in files}
 
     def clean() -> None:  # as DVC does before it runs a stage
-        for folder in outputs:
-            shutil.rmtree(folder, ignore_errors=True)
+        for output in outputs:
+            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
 
-    command = ("python", "-m", f"stages.finetune_{branch}")
+    command = ("python", "-m", f"stages.{stage}")
     clean()
     began = time.monotonic()
     clone.run(*command)
@@ -333,8 +382,10 @@ def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_byte
             kill(process)
     clean()
     clone.run(*command)
+    assert expected
     assert made() == expected
     assert not (clone.folder / ".checkpoints").exists()
+    (clone.folder / "params.yaml").write_text(before)
 
 
 @pytest.mark.slow
@@ -352,4 +403,6 @@ def test_queued_experiments_run_beside_each_other(clone):
 
 def test_branches_that_are_switched_off_are_left_out(clone):
     clone.repro(data__text__corpora=[], data__audio__corpora=[])
-    assert clone.json("metrics/evaluation.json") == {"audio": {"utterances": 0}, "text": {"utterances": 0}}
+    assert clone.json("metrics/evaluation.json") == {
+        branch: {"utterances": 0} for branch in ("audio", "text", "forest")
+    }

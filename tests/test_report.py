@@ -15,6 +15,7 @@ import yaml
 import results
 from stages import plot
 from stages.contracts import predictions
+from stages.contracts.manifest import DIMENSIONS
 from stages.report.page import p_value, score
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -148,6 +149,32 @@ def test_a_regression_is_reported_as_one(tmp_path):
     assert "the best on dev by CCC" in text
     for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
         assert word not in text
+
+
+@pytest.mark.parametrize("forest", [("text", "audio"), ("audio",)], ids=" and ".join)
+def test_a_forest_that_hears_is_reported_beside_those_of_one_branch(tmp_path, forest):
+    rows = results.rows()
+    page = Page(report(tmp_path, rows, rows, targets=DIMENSIONS, forest=forest))
+    details = json.loads((tmp_path / predictions.DETAILS).read_text())["forest"]
+    alone = ["Forest minus text-alone", "Forest minus audio-alone", "Forest minus zero-shot"]
+    for word in alone:
+        assert (word in page.text) == ("text" in forest)
+    assert "Forest minus majority" in page.text
+    assert "forest emotion fine-tuned UAR " + score(details["intervals"]["uar"]["value"]) in page.text
+    for name, worth in details["importance"].items():
+        assert f"{name.replace('_', ' ')} {score(worth['mean'])} {score(worth['std'])}" in page.text
+    assert page.text.count("is shuffled among the test utterances") == 1
+    assert "the forest hears, and does not read" not in page.text  # the made-up text branch has an emotion
+    assert any(
+        attributes.get("alt", "").startswith("Confusion matrix of the emotions that the forest")
+        for _, attributes in page.elements
+    )
+
+
+def test_what_the_inputs_are_worth_to_a_forest_that_reads_stands_with_text(made):
+    page = Page(made[1])
+    assert "text valence 0.011 0.020" in page.text
+    assert not [1 for _, attributes in page.elements if attributes.get("id") == "forest"]
 
 
 def test_speakers_that_were_heard_in_training_are_said(tmp_path):

@@ -130,6 +130,35 @@ def test_sessions_are_drawn_whole_and_those_of_two_corpora_are_different_ones():
     }  # fmt: skip
 
 
+def dialogues(speakers: int, sessions: int, turns: int) -> pd.DataFrame:
+    """Return a corpus of dialogues in which any speaker may talk with any other, as in MELD."""
+    draw = np.random.default_rng(0)
+    rows = manifest(speakers=1, each=sessions * turns)
+    rows["session"] = [f"dia{i // turns}" for i in range(len(rows))]
+    rows["speaker"] = [f"c/s{s}" for s in draw.integers(speakers, size=len(rows))]
+    return rows
+
+
+@pytest.mark.parametrize("branch", ["audio", "text"])
+def test_no_dialogue_crosses_sets_when_sessions_are_drawn(branch):
+    rows, settings = dialogues(speakers=6, sessions=60, turns=5), partition("session")
+    split = split_audio(rows, settings, None, {}) if branch == "audio" else split_text(rows, NONE, settings, None, {})
+    sets = split["split"].groupby(split["session"])
+    assert sets.nunique().eq(1).all()
+    assert sets.first().value_counts().to_dict() == {"train": 36, "dev": 12, "test": 12}
+    assert len(split) == len(rows)  # its speakers are reported
+
+
+@pytest.mark.parametrize("strategy", ["session", "leave_one_session_out"])
+def test_neither_speaker_nor_session_crosses_sets_where_each_pair_has_its_own(strategy):
+    rows = manifest(speakers=10)  # as IEMOCAP's: five sessions of two speakers
+    settings = partition(strategy, crossing_speakers="refuse")
+    for split in (split_audio(rows, settings, None, {}), split_text(rows, NONE, settings, None, {})):
+        for column in ("session", "speaker"):
+            assert split["split"].groupby(split[column]).nunique().eq(1).all()
+        assert split.groupby("split")["session"].nunique().to_dict() == {"train": 3, "dev": 1, "test": 1}
+
+
 def test_whole_corpora_are_tested_and_dev_is_drawn_by_speaker_from_the_others():
     rows = pd.concat([manifest(4), manifest(4, corpus="d"), manifest(2, corpus="e", speaker="")], ignore_index=True)
     split = split_audio(rows, partition("corpus", test_corpora=["d"]), None, {})

@@ -14,14 +14,17 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from sklearn.ensemble import RandomForestClassifier
 
-from stages import finetune_text, fit_forest
+from stages import cross_fit_audio, finetune_text, fit_forest
 from stages.contracts import tables
 from stages.contracts.errors import UserError
+from stages.contracts.forest import HEARD, LEARNT, Heard, Learnt, featured, features
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import ZeroShot
 from stages.contracts.splits import TEXT, TextItem
-from stages.text import encoders, forest, saving
+from stages.forest import saving as forest
+from stages.text import encoders, saving
 from stages.text.batches import Collate, items
 from stages.text.fitting import predict, rated, scores
 from stages.text.regressor import masked_mean
@@ -186,6 +189,7 @@ def project(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     parameters["runtime"] |= {"threads": 1, "device": "cpu"}
     parameters["forest"] |= {"trees": 5, "cross_fit": 2}
     Path("params.yaml").write_text(yaml.safe_dump(parameters))
+    cross_fit_audio.main()  # says that there is nothing to hear
     yield folder
     torch.use_deterministic_algorithms(False)
 
@@ -203,6 +207,63 @@ def test_the_stages_from_split_to_forest(project: Path):
     finetune_text.main()
     fit_forest.main()
     assert hashes(project / "models") == first
+
+
+def teach(**forest: object) -> pd.DataFrame:
+    """Fit the forest with other parameters; return what it learnt from."""
+    parameters = yaml.safe_load(Path("params.yaml").read_text())
+    parameters["forest"] |= forest
+    Path("params.yaml").write_text(yaml.safe_dump(parameters))
+    fit_forest.main()
+    return tables.read(LEARNT, Learnt)
+
+
+def test_the_forest_learns_from_the_vad_that_is_asked_for(project: Path, tiny: Path, tmp_path: Path):
+    rows = sentences(60, 1)
+    rows.loc[rows.index[::7], list(DIMENSIONS)] = np.nan
+    tables.write(rows, TEXT, TextItem)
+    trained, _ = fitted(tiny, tmp_path)
+    saving.save(trained)
+    train = rows[rows["split"] == "train"].reset_index(drop=True)
+
+    learnt = teach(vad="gold")
+    gold = rated(train)
+    assert len(gold) < len(train)
+    assert list(learnt["utterance"]) == list(gold["utterance"])
+    by_hand = RandomForestClassifier(5, random_state=42).fit(gold[list(DIMENSIONS)].to_numpy(), gold["emotion"])
+    points = np.random.default_rng(0).uniform(1, 5, (500, 3))
+    chances = forest.load().predict_proba(featured(points, "text"))
+    np.testing.assert_array_equal(chances, by_hand.predict_proba(points))
+
+    learnt = teach(vad="in_sample")
+    assert list(learnt["utterance"]) == list(train["utterance"])
+    np.testing.assert_array_equal(learnt[features("text")], predict(trained, train["transcript"], CPU))
+    assert learnt[features("audio")].isna().all(axis=None)
+
+    learnt = teach(vad="out_of_sample")
+    itself = predict(trained, train["transcript"], CPU)[:, 0]
+    assert ((learnt["text_valence"] != itself) == train["valence"].notna()).all()  # of others it knows nothing
+    assert not Path(".checkpoints").exists()
+
+
+def test_both_branches_must_know_an_utterance_that_teaches(project: Path, tiny: Path, tmp_path: Path):
+    rows = sentences(60, 1)
+    tables.write(rows, TEXT, TextItem)
+    saving.save(fitted(tiny, tmp_path, epochs=1)[0])
+    parameters = yaml.safe_load(Path("params.yaml").read_text())
+    parameters["model"]["task"] = "regression"
+    Path("params.yaml").write_text(yaml.safe_dump(parameters))
+    with pytest.raises(UserError, match=r"data\.text and data\.audio: .* that both branches know have 0 \(none\)"):
+        teach(inputs="both")
+    heard = rows[rows["split"] == "train"].iloc[:20].assign(valence=7.5)  # a prediction may leave the scale
+    tables.write(heard[list(Heard.model_fields)], HEARD, Heard)
+    learnt = teach(inputs="both")
+    assert list(learnt["utterance"]) == list(heard["utterance"])
+    assert (learnt["audio_valence"] == 7.5).all()
+    assert list(forest.load().feature_names_in_) == features("text", "audio")
+    tables.write(heard.assign(emotion="fear")[list(Heard.model_fields)], HEARD, Heard)
+    with pytest.raises(UserError, match=rf"give {len(heard)} utterance\(s\) two emotions \(own/.* and fear\)"):
+        teach(inputs="both")
 
 
 def test_without_text_the_stages_leave_empty_outputs(project: Path):
