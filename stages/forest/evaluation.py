@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -51,16 +52,7 @@ def evaluate(
     if branches == ["text"]:
         return Evaluation(scores, {"importance": worth}, none)
 
-    who = said[branches[0]].set_index("utterance").loc[given["utterance"], list(WHO)].reset_index()
-    table = who.assign(truth=given["emotion"], prediction=forest.predict(given[features(*branches)]))
-    table = table.assign(**dict.fromkeys((*ALONE, "zero_shot"), ""), majority=majority_class(learnt["emotion"]))
-    if len(branches) > 1:
-        for branch in branches:
-            table[f"{branch}_alone"] = alone(forest, learnt, branch).predict(given[features(branch)])
-        table["zero_shot"] = table["utterance"].map(read.set_index("utterance")[f"emotion{ZERO_SHOT}"])
-    chances = forest.predict_proba(given[features(*branches)])
-    table[[f"{PROBABILITY}{emotion}" for emotion in forest.classes_]] = chances
-
+    table = _answers(forest, learnt, given, said)
     others = [name for name in (*ALONE, "zero_shot", "majority") if (table[name] != "").all()]
     details = classification_details(table, {name: table[name] for name in others})
     truth = table["truth"]
@@ -73,6 +65,23 @@ def evaluate(
         "interval": limits(details, "uar", "wa"),
     }
     return Evaluation(scores, {"importance": worth, "inputs": branches, **details}, table)
+
+
+def _answers(
+    forest: RandomForestClassifier, learnt: pd.DataFrame, given: pd.DataFrame, said: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Return ``FOREST_COLUMNS``, empty where there is no such model, and a column ``p_EMOTION`` per emotion."""
+    branches = branches_of(forest)
+    who = said[branches[0]].set_index("utterance").loc[given["utterance"], list(WHO)].reset_index()
+    table = who.assign(truth=given["emotion"], prediction=forest.predict(given[features(*branches)]))
+    table = table.assign(**dict.fromkeys((*ALONE, "zero_shot"), ""), majority=majority_class(learnt["emotion"]))
+    if len(branches) > 1:
+        for branch in branches:
+            table[f"{branch}_alone"] = alone(forest, learnt, branch).predict(given[features(branch)])
+        table["zero_shot"] = table["utterance"].map(said["text"].set_index("utterance")[f"emotion{ZERO_SHOT}"])
+    chances = forest.predict_proba(given[features(*branches)])
+    table[[f"{PROBABILITY}{emotion}" for emotion in forest.classes_]] = chances
+    return table
 
 
 def importance(forest: RandomForestClassifier, given: pd.DataFrame) -> dict[str, dict[str, float]]:
