@@ -33,7 +33,7 @@ from tiny_text import CPU, fitted, sentences
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 VAD = list(DIMENSIONS)
-PARTS = 3
+PARTS = 2
 
 
 # Out of sample
@@ -85,7 +85,7 @@ def speech(folder: Path) -> tuple[pd.DataFrame, store.Store]:
 
 MODEL = Model(**(PARAMS["model"] | {"task": "regression", "targets": ["dominance", "valence", "arousal"],
                                     "features": "layers", "head": "linear", "dropout": 0.0}))  # fmt: skip
-TRAIN = Train(**(PARAMS["train"] | {"epochs": 3, "batch_size": 6, "learning_rate": 0.05}))
+TRAIN = Train(**(PARAMS["train"] | {"epochs": 2, "batch_size": 8, "learning_rate": 0.05}))
 
 
 @pytest.mark.parametrize("refit", [True, False])
@@ -250,7 +250,7 @@ def test_a_forest_of_sound_needs_no_words_and_one_of_words_is_scored_with_the_te
 def test_an_input_is_worth_what_uar_falls_by_when_it_is_shuffled():
     taught, tested = learnt(600), learnt(800).iloc[600:]
     names = features("text", "audio")
-    forest = RandomForestClassifier(20, random_state=1).fit(taught[names], taught["emotion"])
+    forest = RandomForestClassifier(7, random_state=1).fit(taught[names], taught["emotion"])
     worth, draw = importance(forest, tested), np.random.default_rng(9)
     whole = recall_score(tested["emotion"], forest.predict(tested[names]), average="macro")
     for name in names:
