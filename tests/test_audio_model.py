@@ -16,7 +16,7 @@ from clips import clip
 from closure import ROOT
 from stages.audio import saving, store
 from stages.audio.batches import Collate, items
-from stages.audio.layers import Concat, Weighted
+from stages.audio.layers import Concat, ConcatMeans, Weighted
 from stages.audio.losses import CrossEntropy, class_weights
 from stages.audio.pooling import AttentiveStatistics, Mean
 from stages.audio.tasks import learn
@@ -79,6 +79,16 @@ def test_the_weighted_mix_of_means_is_the_mean_of_the_weighted_frames():
     frames = torch.einsum("l,lfd->fd", mix.weights.softmax(0), layers)
     statistics = torch.stack([layers.mean(1), layers.std(1, correction=0)])
     torch.testing.assert_close(mix(statistics[None])[0], frames.mean(0))
+
+
+def test_concat_means_takes_the_means_of_the_blocks_and_no_more():
+    data = np.random.default_rng(0).normal(3, 2, (50, 2, 3, 4)).astype(np.float32)
+    mix = ConcatMeans(3, 4)
+    mix.fit(data)
+    blocks = np.concatenate([data[:, 0, 1], data[:, 0, 2]], 1)
+    wanted = (blocks - blocks.mean(0)) / blocks.std(0)
+    np.testing.assert_allclose(mix(torch.from_numpy(data)).numpy(), wanted, atol=1e-5)
+    assert mix.out == 8
 
 
 def test_concat_standardises_on_what_it_was_fitted_to():
@@ -169,6 +179,7 @@ def trained(data, folder, where: Path, **changes):
     [
         ("classification", "suffix", "concat"), ("classification", "layers", "concat"),
         ("classification", "layers", "weighted"), ("classification", "both", "concat"),
+        ("classification", "both", "concat_means"),
         ("classification", "both", "weighted"), ("regression", "suffix", "concat"), ("regression", "both", "concat"),
     ],
 )  # fmt: skip

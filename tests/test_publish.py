@@ -147,7 +147,9 @@ def publish(folder, server, backbone, rows, targets=()):
     ask(folder, REPOSITORY)
     trained = untrained(backbone, rows, targets)
     config = json.loads((folder / "models/audio/config.json").read_text())
-    saving.save(trained, {name: config[name] for name in ("epoch", "trainable_parameters")}, folder / "models/audio")
+    saving.save(
+        trained, {name: config[name] for name in ("epoch", "train", "trainable_parameters")}, folder / "models/audio"
+    )
     before = len(server.commits)
     said = io.StringIO()
     with online(folder, server.url), contextlib.redirect_stdout(said):

@@ -146,7 +146,7 @@ def test_a_regression_is_reported_as_one(tmp_path):
         assert score(details["intervals"][name]["value"]) in text
         assert score(details["tests"]["mean_predictor"][name]["difference"], "+") in text
     assert "minus mean-predictor" in text
-    assert "the best on dev by CCC" in text
+    assert "the best on dev by CCC, of a training on train and dev together" in text
     for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
         assert word not in text
 

@@ -33,7 +33,7 @@ class Fitted(NamedTuple):
     """A trained model and how it came about."""
 
     trained: Trained
-    epoch: int  # the best on dev, from 1
+    epoch: int  # whose weights these are, from 1: the best on dev, or the last of a refit
     parameters: int  # number of those that learnt
 
 
@@ -49,8 +49,8 @@ def fit(
 ) -> Fitted:
     """Train a model on the pretrained blocks that the store leaves to training; the best epoch on ``dev`` is kept.
 
-    With ``train.refit`` another one is then trained for as many epochs on both sets. The result depends on these rows
-    and settings alone, not on what was trained before.
+    With ``train.refit`` another one is then trained on both sets, for as many epochs or for ``all``. The result depends
+    on these rows and settings alone, not on what was trained before.
 
     Args:
         train: rows of the audio split
@@ -82,7 +82,7 @@ def fit(
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if is_first():
         print(f"{tracker.name}: {len(sets['train'])} utterances to train on, {parameters:,} trainable parameters")
-    best = fitting.fit(
+    epoch = fitting.fit(
         model,
         model.tiers(optimisation.lr_scale),
         sets["train"],
@@ -101,13 +101,14 @@ def fit(
     temperature = task.temperature(said, targets["dev"])
     if optimisation.refit:
         both = sets["train"] + sets["dev"]
+        epoch = optimisation.epochs if optimisation.refit == "all" else epoch
         if is_first():
-            print(f"{tracker.name}: {best} epochs on {len(both)} utterances, train and dev together")
+            print(f"{tracker.name}: {epoch} epochs on {len(both)} utterances, train and dev together")
         model = build(both)
         tiers = model.tiers(optimisation.lr_scale)
         objective = task.objective(optimisation, np.concatenate(list(targets.values())))
-        fitting.refit(model, tiers, both, collate, objective, optimisation, best, device, checkpoints, augment)
-    return Fitted(Trained(model, settings, task, store.encoding, temperature), best, parameters)
+        fitting.refit(model, tiers, both, collate, objective, optimisation, epoch, device, checkpoints, augment)
+    return Fitted(Trained(model, settings, task, store.encoding, temperature), epoch, parameters)
 
 
 def predict(

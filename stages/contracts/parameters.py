@@ -94,7 +94,7 @@ class Model(Group):
     backbone: Annotated[str, Field(min_length=1)]
     trainable_layers: Natural | Literal["all"]
     features: Literal["suffix", "layers", "both"]
-    layer_mix: Literal["concat", "weighted"]
+    layer_mix: Literal["concat", "concat_means", "weighted"]
     pooling: Literal["mean", "attentive_statistics"]
     head: Literal["linear", "tanh", "norm_mlp", "batchnorm_mlp"]
     hidden: Count
@@ -146,7 +146,7 @@ class Train(Optimisation):
     class_weights: Literal["none", "inverse", "balanced"] | list[Number]
     mixup: Annotated[Number, Field(ge=0)]
     lr_scale: Scale
-    refit: bool
+    refit: bool | Literal["all"]
 
 
 class Text(Optimisation):
