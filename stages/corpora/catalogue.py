@@ -10,12 +10,12 @@ from typing import Any
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Demo
 from stages.contracts.paths import workspace_hint
-from stages.corpora import demo, emobank, emodb, meld, own_manifest, ravdess
+from stages.corpora import demo, emobank, emodb, iemocap, meld, own_manifest, ravdess
 from stages.corpora.corpus import Corpus
 
 Rows = list[dict[str, Any]]
 
-CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in (emobank, emodb, meld, ravdess)}
+CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in (emobank, emodb, iemocap, meld, ravdess)}
 AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.corpora.corpus import Corpus
-from stages.corpora.sources import match_names
+from stages.corpora.sources import inner, match_names
 
 NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])")
 EMOTIONS = {
@@ -48,8 +48,7 @@ SENTENCES = {
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """Return one row per recording, in the order of the names."""
-    inner = folder / "wav"
-    files = (inner if inner.is_dir() else folder).glob("*.wav")
+    files = inner(folder, "wav").glob("*.wav")
     return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "like 03a01Fa.wav")]
 
 
