@@ -68,6 +68,8 @@ def _row(path: Path, speaker: str, sentence: str, emotion: str, _version: str) -
 CORPUS = Corpus(
     key="emodb",
     title="Berlin Database of Emotional Speech (EmoDB)",
+    size="535 recordings of 10 speakers, German, acted",
+    labels=tuple(EMOTIONS.values()),
     licence="CC0",
     citation=(
         "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "

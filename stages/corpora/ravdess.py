@@ -60,6 +60,8 @@ def _row(path: Path, emotion: str, statement: str, actor: str) -> dict[str, Any]
 CORPUS = Corpus(
     key="ravdess",
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
+    size="1,440 recordings of 24 speakers, English, acted",
+    labels=tuple(EMOTIONS.values()),
     licence="CC BY-NC-SA 4.0",
     citation=(
         "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "

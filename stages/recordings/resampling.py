@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
 from stages.recordings.reading import Rejected, duration, fingerprint, mono_blocks, open_audio
 
+Job = tuple[Path, Path]  # source and target
+
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
 
@@ -26,14 +29,33 @@ class Converted(NamedTuple):
     sha256: str  # of the FLAC file: the same for the same samples
 
 
-def convert_all(jobs: Sequence[tuple[Path, Path]], workers: int) -> list[Converted | Rejected]:
+def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]:
     """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
+    return _in_processes(_attempt, jobs, workers)
+
+
+def try_all(sources: Sequence[Path], workers: int) -> list[Converted | Rejected]:
+    """Return what :func:`convert_all` would make of each recording, and keep none of it."""
+    with TemporaryDirectory() as scratch:
+        jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
+        return _in_processes(_attempt_and_forget, jobs, workers)
+
+
+def _in_processes(
+    attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
+) -> list[Converted | Rejected]:
     with ProcessPoolExecutor(workers) as pool:
-        results = pool.map(_attempt, jobs, chunksize=8)
+        results = pool.map(attempt, jobs, chunksize=8)
         return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
 
 
-def _attempt(job: tuple[Path, Path]) -> Converted | Rejected:
+def _attempt_and_forget(job: Job) -> Converted | Rejected:
+    outcome = _attempt(job)
+    job[1].unlink(missing_ok=True)
+    return outcome
+
+
+def _attempt(job: Job) -> Converted | Rejected:
     try:
         return convert(*job)
     except Rejected as reason:
