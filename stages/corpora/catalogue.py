@@ -10,12 +10,25 @@ from typing import Any
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Demo
 from stages.contracts.paths import workspace_hint
-from stages.corpora import demo, emobank, emodb, iemocap, meld, own_manifest, ravdess
+from stages.corpora import (
+    crema_d,
+    demo,
+    emobank,
+    emodb,
+    iemocap,
+    meld,
+    msp_podcast,
+    own_manifest,
+    ravdess,
+    savee,
+    tess,
+)
 from stages.corpora.corpus import Corpus
 
 Rows = list[dict[str, Any]]
 
-CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in (emobank, emodb, iemocap, meld, ravdess)}
+READERS = (crema_d, emobank, emodb, iemocap, meld, msp_podcast, ravdess, savee, tess)
+CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in READERS}
 AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 
