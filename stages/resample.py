@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import Rejection, audio_path, read_manifest, write_manifest
 from stages.contracts.parameters import load
+from stages.recordings.reading import Recording
 from stages.recordings.resampling import Converted, convert_all
 
 RAW = Path("data/raw/audio/manifest.csv")
@@ -23,12 +25,15 @@ def main() -> None:
     resample, runtime = load("resample", "runtime")
     manifest = read_manifest(RAW)
     names = [f"{utterance}.flac" for utterance in manifest["utterance"]]
-    sources = [audio_path(RAW, path) for path in manifest["path"]]
+    segments = zip(manifest["path"], manifest["start"], manifest["end"], strict=True)
+    sources = [Recording(audio_path(RAW, path), start, end) for path, start, end in segments]
     outcomes = convert_all(list(zip(sources, [AUDIO.parent / name for name in names], strict=True)), runtime.workers)
 
     good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Converted)]
     kept = manifest.iloc[good].assign(
         path=[names[i] for i in good],
+        start=math.nan,  # a segment is a file of its own now
+        end=math.nan,
         sha256=[outcomes[i].sha256 for i in good],
         seconds=[outcomes[i].samples / SAMPLE_RATE for i in good],
     )

@@ -16,7 +16,7 @@ from stages.contracts.manifest import Utterance
 from stages.contracts.parameters import Demo
 from stages.corpora import crema_d, emodb, savee, tess
 from stages.corpora.catalogue import CORPORA, read_corpus
-from stages.recordings.reading import Rejected
+from stages.recordings.reading import Recording, Rejected
 from stages.recordings.resampling import try_all
 
 CHECKSUMS = Path(__file__).parents[2] / "shared" / "reference" / "checksums"  # of the files as published
@@ -128,7 +128,7 @@ def test_pointers_of_git_lfs_are_rejected(tmp_path):
     (tmp_path / "1001_DFA_ANG_XX.wav").write_text(
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 72862\n"
     )
-    (outcome,) = try_all([row["path"] for row in crema_d.read(tmp_path)], workers=1)
+    (outcome,) = try_all([Recording(row["path"]) for row in crema_d.read(tmp_path)], workers=1)
     assert isinstance(outcome, Rejected) and "not readable as audio" in str(outcome)
 
 
@@ -197,5 +197,5 @@ def test_a_folder_is_read_and_resampled_whatever_its_rate(tmp_path):
     noise = np.random.default_rng(0).standard_normal(44_100) / 10
     (tmp_path / "AudioData" / "DC").mkdir(parents=True)
     soundfile.write(tmp_path / "AudioData" / "DC" / "a01.wav", noise, 44_100)
-    (outcome,) = try_all([row["path"] for row in savee.read(tmp_path)], workers=1)
+    (outcome,) = try_all([Recording(row["path"]) for row in savee.read(tmp_path)], workers=1)
     assert outcome.samples == 16_000

@@ -16,6 +16,7 @@ from stages.contracts.manifest import Utterance, check_unique
 from stages.contracts.parameters import load
 from stages.corpora.catalogue import AUDIO, CORPORA, read_corpus
 from stages.corpora.summary import describe, describe_recordings
+from stages.recordings.reading import Recording
 from stages.recordings.resampling import Converted, try_all
 
 
@@ -70,7 +71,9 @@ def _check(name: str) -> None:
 
 def _try(heard: pd.DataFrame, workers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the recordings that the resample stage could use, with duration and fingerprint, and the others."""
-    outcomes = pd.Series(try_all([Path(path) for path in heard["path"]], workers), index=heard.index, dtype=object)
+    segments = zip(heard["path"], heard["start"], heard["end"], strict=True)
+    recordings = [Recording(Path(path), start, end) for path, start, end in segments]
+    outcomes = pd.Series(try_all(recordings, workers), index=heard.index, dtype=object)
     good = outcomes.map(lambda outcome: isinstance(outcome, Converted))
     usable = heard[good].assign(
         seconds=[outcome.samples / SAMPLE_RATE for outcome in outcomes[good]],

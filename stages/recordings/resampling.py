@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
-from stages.recordings.reading import Rejected, duration, fingerprint, mono_blocks, open_audio
+from stages.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
 
-Job = tuple[Path, Path]  # source and target
+Job = tuple[Recording, Path]  # source and target
 
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
@@ -34,7 +34,7 @@ def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]
     return _in_processes(_attempt, jobs, workers)
 
 
-def try_all(sources: Sequence[Path], workers: int) -> list[Converted | Rejected]:
+def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Rejected]:
     """Return what :func:`convert_all` would make of each recording, and keep none of it."""
     with TemporaryDirectory() as scratch:
         jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
@@ -62,11 +62,11 @@ def _attempt(job: Job) -> Converted | Rejected:
         return reason
 
 
-def convert(source: Path, target: Path) -> Converted:
+def convert(source: Recording, target: Path) -> Converted:
     """Write a recording as 16 kHz mono FLAC of 16 bits; one that is so already keeps its samples, bit for bit.
 
     Resampling is soxr's "HQ"; values beyond full scale are clipped. Memory does not grow with the length. The target
-    appears whole or not at all.
+    appears whole or not at all. A segment becomes what a file that had been cut there would become.
 
     Raises:
         Rejected: if the source cannot be used
@@ -75,8 +75,8 @@ def convert(source: Path, target: Path) -> Converted:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
-        with open_audio(source) as file:
-            samples = _write(_resample(mono_blocks(file), file.samplerate), part)
+        with open_audio(source.path) as file:
+            samples = _write(_resample(mono_blocks(file, *segment(file, source)), file.samplerate), part)
         converted = Converted(samples, fingerprint(part))
         part.replace(target)
     finally:
