@@ -7,17 +7,13 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
-
 from stages.contracts import tables
-from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import Utterance, check_unique
 from stages.contracts.parameters import load
 from stages.corpora.catalogue import AUDIO, CORPORA, read_corpus
 from stages.corpora.summary import describe, describe_recordings
-from stages.recordings.reading import Recording
-from stages.recordings.resampling import Converted, try_all
+from stages.recordings.resampling import divide, recordings, try_all
 
 
 def main() -> None:
@@ -65,21 +61,8 @@ def _check(name: str) -> None:
         print(describe(rows))
         heard = rows[rows["path"] != ""]
         if len(heard):
-            usable, rejected = _try(heard, runtime.workers)
+            usable, rejected = divide(heard, try_all(recordings(heard, Path()), runtime.workers))
             print(f"\n{describe_recordings(usable, rejected)}")
-
-
-def _try(heard: pd.DataFrame, workers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the recordings that the resample stage could use, with duration and fingerprint, and the others."""
-    segments = zip(heard["path"], heard["start"], heard["end"], strict=True)
-    recordings = [Recording(Path(path), start, end) for path, start, end in segments]
-    outcomes = pd.Series(try_all(recordings, workers), index=heard.index, dtype=object)
-    good = outcomes.map(lambda outcome: isinstance(outcome, Converted))
-    usable = heard[good].assign(
-        seconds=[outcome.samples / SAMPLE_RATE for outcome in outcomes[good]],
-        sha256=[outcome.sha256 for outcome in outcomes[good]],
-    )
-    return usable, heard[~good].assign(reason=[str(outcome) for outcome in outcomes[~good]])
 
 
 if __name__ == "__main__":

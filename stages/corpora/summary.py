@@ -56,10 +56,11 @@ def describe_recordings(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
         lines.append(f"copies       {len(copies):,} recordings sound the same as another one")
         lines += [f"  {group}" for group in _some(groups)]
     lines.append(f"rejected     {len(rejected):,} of {len(usable) + len(rejected):,} recordings")
-    reasons = rejected.groupby("reason", sort=False)
-    counts = [f"{len(own):,} x {reason}; the first: {own.iloc[0].utterance} ({own.iloc[0].path})"
-              for reason, own in sorted(reasons, key=lambda group: -len(group[1]))]  # fmt: skip
-    return "\n".join([*lines, *(f"  {line}" for line in _some(counts))])
+    groups = sorted(rejected.groupby("reason", sort=False), key=lambda group: -len(group[1]))
+    reasons = [
+        f"{len(own):,} x {reason}; the first: {own.iloc[0].utterance} ({own.iloc[0].path})" for reason, own in groups
+    ]
+    return "\n".join([*lines, *(f"  {line}" for line in _some(reasons))])
 
 
 def _number(column: pd.Series) -> str:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import soundfile
 import soxr
 from tqdm import tqdm
@@ -27,6 +28,33 @@ class Converted(NamedTuple):
 
     samples: int
     sha256: str  # of the FLAC file: the same for the same samples
+
+
+def recordings(rows: pd.DataFrame, folder: Path) -> list[Recording]:
+    """Return what holds each utterance of a manifest whose paths are relative to ``folder``, or absolute."""
+    segments = zip(rows["path"], rows["start"], rows["end"], strict=True)
+    return [Recording(folder / path, start, end) for path, start, end in segments]
+
+
+def divide(rows: pd.DataFrame, outcomes: Sequence[Converted | Rejected]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the utterances whose recording can be used, and the others.
+
+    Args:
+        rows: the utterances
+        outcomes: what became of the recording of each
+
+    Returns:
+        the former with ``seconds`` and ``sha256`` of the sound, the latter with ``reason``
+    """
+    good = np.array([isinstance(outcome, Converted) for outcome in outcomes], dtype=bool)
+    usable = [outcome for outcome in outcomes if isinstance(outcome, Converted)]
+    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Rejected)]
+    return (
+        rows[good].assign(
+            sha256=[outcome.sha256 for outcome in usable], seconds=[one.samples / SAMPLE_RATE for one in usable]
+        ),
+        rows[~good].assign(reason=reasons),
+    )
 
 
 def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]:
