@@ -6,6 +6,7 @@ Files are read where they lie and never copied; only the demo corpus is made her
 from __future__ import annotations
 
 import os
+from math import nan
 from pathlib import Path
 
 from stages.contracts import tables
@@ -13,10 +14,11 @@ from stages.contracts.errors import run
 from stages.contracts.manifest import Utterance, write_manifest
 from stages.contracts.parameters import load
 from stages.corpora.catalogue import Rows, read_branches
-from stages.recordings.reading import describe
+from stages.recordings.reading import Recording, describe
 
 AUDIO = Path("data/raw/audio/manifest.csv")
 TEXT = Path("data/raw/text.csv")
+TIMES = ("start", "end", "seconds")
 
 
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
     heard, read = read_branches(audio, text, settings, AUDIO.parent / "demo")
     _write(with_content(heard), AUDIO)
     # No trace of the audio: the text branch reruns for a change of words or ratings and for nothing else.
-    _write([row | {"path": "", "sha256": "", "seconds": None} for row in read], TEXT)
+    _write([row | dict.fromkeys(("path", "sha256"), "") | dict.fromkeys(TIMES) for row in read], TEXT)
     print(f"audio: {len(heard)} utterances of {', '.join(audio) or 'nothing'}; ", end="")
     print(f"text: {len(read)} of {', '.join(text) or 'nothing'}")
 
@@ -34,7 +36,7 @@ def with_content(rows: Rows) -> Rows:
     """Add fingerprint and duration to the rows; paths become relative to the manifest, absolute ones stay."""
     # The fingerprint is what lets a forced fetch (dvc repro -f fetch) notice that a file outside the repository has
     # changed: the manifest differs then, and with it everything that is made from it.
-    described = describe([Path(row["path"]) for row in rows])
+    described = describe([Recording(Path(row["path"]), row.get("start", nan), row.get("end", nan)) for row in rows])
     return [
         row | {"path": _from_manifest(Path(row["path"])), "sha256": sha256, "seconds": seconds}
         for row, (sha256, seconds) in zip(rows, described, strict=True)

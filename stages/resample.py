@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,9 @@ import pandas as pd
 from stages.contracts import tables
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
-from stages.contracts.manifest import Rejection, audio_path, read_manifest, write_manifest
+from stages.contracts.manifest import Rejection, read_manifest, write_manifest
 from stages.contracts.parameters import load
-from stages.recordings.resampling import Converted, convert_all
+from stages.recordings.resampling import convert_all, divide, recordings
 
 RAW = Path("data/raw/audio/manifest.csv")
 AUDIO = Path("data/audio/manifest.csv")
@@ -22,21 +23,14 @@ def main() -> None:
     """Convert the recordings of the manifest; write the manifest of the good and the table of the bad."""
     resample, runtime = load("resample", "runtime")
     manifest = read_manifest(RAW)
-    names = [f"{utterance}.flac" for utterance in manifest["utterance"]]
-    sources = [audio_path(RAW, path) for path in manifest["path"]]
-    outcomes = convert_all(list(zip(sources, [AUDIO.parent / name for name in names], strict=True)), runtime.workers)
-
-    good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Converted)]
-    kept = manifest.iloc[good].assign(
-        path=[names[i] for i in good],
-        sha256=[outcomes[i].sha256 for i in good],
-        seconds=[outcomes[i].samples / SAMPLE_RATE for i in good],
-    )
-    rejected = manifest[["utterance", "path"]].assign(reason=[str(outcome) for outcome in outcomes]).drop(index=good)
+    names = manifest["utterance"] + ".flac"
+    jobs = zip(recordings(manifest, RAW.parent), [AUDIO.parent / name for name in names], strict=True)
+    kept, rejected = divide(manifest, convert_all(list(jobs), runtime.workers))
+    kept = kept.assign(path=names, start=math.nan, end=math.nan)  # a segment is a file of its own now
     if len(kept) + len(rejected) != len(manifest):
         raise AssertionError(f"{len(manifest)} rows in, {len(kept)} kept, {len(rejected)} rejected")
 
-    tables.write(rejected, REJECTED, Rejection)
+    tables.write(rejected[list(Rejection.model_fields)], REJECTED, Rejection)
     refuse_many(rejected, len(manifest), resample.max_rejected)
     write_manifest(kept, AUDIO)
     print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {SAMPLE_RATE} Hz; {len(rejected)} rejected")

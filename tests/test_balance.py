@@ -62,7 +62,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_stage_writes_sets_balance_and_leaks_of_both_branches(folder, capsys):
-    rows = manifest().assign(path="x.flac", seconds=1.0, prompt="")
+    rows = manifest().assign(path="x.flac", start=float("nan"), end=float("nan"), seconds=1.0, prompt="")
     rows.loc[1, "transcript"] = rows.loc[2, "transcript"] = rows.loc[130 % len(rows), "transcript"]
     rows = rows[list(Utterance.model_fields)]
     write_manifest(rows, Path("data/audio/manifest.csv"))

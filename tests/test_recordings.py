@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from stages.contracts.errors import UserError
-from stages.recordings.reading import BLOCK, Rejected, describe
+from stages.recordings.reading import BLOCK, Recording, Rejected, describe
 from stages.recordings.resampling import convert
 
 
@@ -31,7 +31,7 @@ def decoded(path: Path) -> np.ndarray:
 def reason(path: Path) -> str:
     target = path.parent / "out" / "x.flac"
     with pytest.raises(Rejected) as rejected:
-        convert(path, target)
+        convert(Recording(path), target)
     assert list(target.parent.iterdir()) == []
     return str(rejected.value)
 
@@ -42,7 +42,7 @@ def reason(path: Path) -> str:
 def test_every_16_bit_value_passes_through_unchanged(tmp_path):
     values = np.arange(-32768, 32768, dtype=np.int16)
     soundfile.write(tmp_path / "a.wav", values, 16_000)
-    converted = convert(tmp_path / "a.wav", tmp_path / "a.flac")
+    converted = convert(Recording(tmp_path / "a.wav"), tmp_path / "a.flac")
     np.testing.assert_array_equal(decoded(tmp_path / "a.flac"), values)
     assert converted.samples == len(values)
     assert converted.sha256 == hashlib.sha256((tmp_path / "a.flac").read_bytes()).hexdigest()
@@ -69,7 +69,7 @@ def test_streaming_equals_the_whole_signal_at_once(tmp_path, rate, channels, suf
     soundfile.write(source, noise(frames, channels), rate, subtype=subtype)
     mono = soundfile.read(source, dtype="float64", always_2d=True)[0].mean(axis=1)
     expected = np.clip(np.rint(soxr.resample(mono, rate, 16_000, quality="HQ") * 32768), -32768, 32767)
-    convert(source, tmp_path / "a.flac")
+    convert(Recording(source), tmp_path / "a.flac")
     got = decoded(tmp_path / "a.flac")
     assert len(got) == len(expected) == pytest.approx(frames * 16_000 / rate, abs=1)
     assert np.abs(got - expected).max() <= 1
@@ -77,7 +77,7 @@ def test_streaming_equals_the_whole_signal_at_once(tmp_path, rate, channels, suf
 
 def test_values_beyond_full_scale_are_clipped_and_do_not_wrap(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.tile([1.5, -1.5, 1.0, 0.5], 200), 16_000, subtype="FLOAT")
-    convert(tmp_path / "a.wav", tmp_path / "a.flac")
+    convert(Recording(tmp_path / "a.wav"), tmp_path / "a.flac")
     assert decoded(tmp_path / "a.flac")[:4].tolist() == [32767, -32768, 32767, 16384]
 
 
@@ -85,12 +85,14 @@ def test_same_samples_give_the_same_file_whatever_they_came_in(tmp_path):
     values = (noise(5_000)[:, 0] * 32768).astype(np.int16)
     soundfile.write(tmp_path / "a.wav", values, 16_000)
     soundfile.write(tmp_path / "b ü.aiff", np.column_stack([values, values]), 16_000)
-    assert convert(tmp_path / "a.wav", tmp_path / "a.flac") == convert(tmp_path / "b ü.aiff", tmp_path / "ü b.flac")
+    assert convert(Recording(tmp_path / "a.wav"), tmp_path / "a.flac") == convert(
+        Recording(tmp_path / "b ü.aiff"), tmp_path / "ü b.flac"
+    )
 
 
 def test_400_samples_are_enough_after_resampling(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(1_200), 48_000)
-    assert convert(tmp_path / "a.wav", tmp_path / "a.flac").samples == 400
+    assert convert(Recording(tmp_path / "a.wav"), tmp_path / "a.flac").samples == 400
 
 
 def test_a_wav_written_to_a_pipe_claims_any_length_and_is_read(tmp_path):
@@ -99,7 +101,7 @@ def test_a_wav_written_to_a_pipe_claims_any_length_and_is_read(tmp_path):
         content = bytearray((tmp_path / "a.wav").read_bytes())
         content[40:44] = struct.pack("<I", size)
         (tmp_path / "piped.wav").write_bytes(content)
-        assert convert(tmp_path / "piped.wav", tmp_path / "a.flac").samples == 5_000
+        assert convert(Recording(tmp_path / "piped.wav"), tmp_path / "a.flac").samples == 5_000
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):
@@ -107,7 +109,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
         for _ in range(10):
             file.write(noise(480_000)[:, 0])  # a minute each; ten are 19 MB as float32
     tracemalloc.start()
-    convert(tmp_path / "long.wav", tmp_path / "long.flac")
+    convert(Recording(tmp_path / "long.wav"), tmp_path / "long.flac")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4e6
@@ -178,12 +180,14 @@ def test_a_full_disk_is_the_users_matter_and_leaves_nothing(tmp_path, monkeypatc
     soundfile.write(tmp_path / "short.wav", noise(100), 16_000)
     monkeypatch.setattr(soundfile, "info", half_written)
     with pytest.raises(UserError, match="not written whole; is the disk full"):
-        convert(tmp_path / "a.wav", tmp_path / "out" / "a.flac")
+        convert(Recording(tmp_path / "a.wav"), tmp_path / "out" / "a.flac")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_fingerprints_of_what_cannot_be_read(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
-    (missing, nothing), (content, unknown) = describe([tmp_path / "gone.wav", tmp_path / "text.wav"])
+    (missing, nothing), (content, unknown) = describe(
+        [Recording(tmp_path / "gone.wav"), Recording(tmp_path / "text.wav")]
+    )
     assert missing == "" and math.isnan(nothing)
     assert content == hashlib.sha256(b"no audio").hexdigest() and math.isnan(unknown)

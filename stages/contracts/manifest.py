@@ -44,6 +44,7 @@ def _plain(value: str) -> str:
 
 Identifier = Annotated[str, Field(pattern=r"^[^/]+/.+$"), AfterValidator(_plain)]
 Vad = Annotated[Number, AfterValidator(_on_scale)]
+Seconds = Annotated[Number, AfterValidator(_not_negative)]
 Set = Literal["train", "dev", "test"]
 Sex = Literal["female", "male", "other", ""]
 
@@ -58,8 +59,10 @@ class Utterance(Row):
     session: str = ""
     language: str = ""  # ISO 639-1
     path: str = ""  # of the audio: absolute, or relative to the manifest's folder; empty for text alone
+    start: Seconds = float("nan")  # where the utterance begins in the file; unknown: where the file does
+    end: Seconds = float("nan")  # where it ends; unknown: where the file does
     sha256: str = ""  # of the audio file's content
-    seconds: Annotated[Number, AfterValidator(_not_negative)] = float("nan")
+    seconds: Seconds = float("nan")  # duration of the utterance
     emotion: Literal[Emotion, ""] = ""
     valence: Vad = float("nan")  # VAD on the 1..5 scale of the self-assessment manikins
     arousal: Vad = float("nan")

@@ -10,12 +10,26 @@ from typing import Any
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Demo
 from stages.contracts.paths import workspace_hint
-from stages.corpora import demo, emobank, emodb, meld, own_manifest, ravdess
+from stages.corpora import (
+    audformat_database,
+    crema_d,
+    demo,
+    emobank,
+    emodb,
+    iemocap,
+    meld,
+    msp_podcast,
+    own_manifest,
+    ravdess,
+    savee,
+    tess,
+)
 from stages.corpora.corpus import Corpus
 
 Rows = list[dict[str, Any]]
 
-CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in (emobank, emodb, meld, ravdess)}
+READERS = (crema_d, emobank, emodb, iemocap, meld, msp_podcast, ravdess, savee, tess, audformat_database)
+CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in READERS}
 AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 
@@ -98,10 +112,17 @@ def _is_manifest(name: str) -> bool:
 
 
 def _refuse_twice(parameter: str, names: Sequence[str]) -> None:
-    identities = [str(Path(n).expanduser().resolve()) if _is_manifest(n) else n.partition(":")[0] for n in names]
+    identities = [_identity(name) for name in names]
     for position, identity in enumerate(identities):
         if identity in identities[:position]:
             raise UserError(f"{parameter}: {names[position]}: this corpus is listed twice")
+
+
+def _identity(name: str) -> str:
+    """Return what two names of one corpus have in common; audformat stands for as many as there are folders."""
+    key, _, folder = name.partition(":")
+    path = folder if key == audformat_database.CORPUS.key else name if _is_manifest(name) else ""
+    return str(Path(path).expanduser().resolve()) if path else key
 
 
 def _existing(name: str, parameter: str) -> Path:

@@ -20,6 +20,8 @@ class Corpus:
 
     key: str
     title: str
+    size: str  # in a few words
+    labels: tuple[str, ...]  # of the manifest's emotions and dimensions, those that it knows
     licence: str
     citation: str
     source: str  # where to get it

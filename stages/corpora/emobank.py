@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.contracts import tables
-from stages.contracts.manifest import Utterance
+from stages.contracts.manifest import DIMENSIONS, Utterance
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import read_columns
 
@@ -48,6 +48,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
 CORPUS = Corpus(
     key="emobank",
     title="EmoBank",
+    size="10,062 sentences, English, official split; text alone",
+    labels=DIMENSIONS,
     licence="CC BY-SA 4.0",
     citation=(
         "S. Buechel, U. Hahn: EmoBank: Studying the Impact of Annotation Perspective and Representation Format on "

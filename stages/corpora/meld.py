@@ -63,6 +63,8 @@ def _read_split(path: Path, split: str) -> list[dict[str, Any]]:
 CORPUS = Corpus(
     key="meld",
     title="Multimodal EmotionLines Dataset (MELD), text",
+    size="13,708 utterances of a television series, English, official split; text alone",
+    labels=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
     licence="GPL-3.0",
     citation=(
         "S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria, R. Mihalcea: MELD: A Multimodal Multi-Party Dataset "

@@ -4,9 +4,14 @@ Layout: any file whose name ends in ``.csv``. Of the columns of :class:`stages.c
 ``utterance`` (``corpus/name``, unique) and ``corpus`` are required, and ``path`` for audio, ``transcript`` for text,
 and a target. Paths are relative to the CSV's folder, or absolute.
 
+Several utterances of one file: ``start`` and ``end`` say in seconds where each lies in it; an empty one is the file's
+own beginning or end. The resample stage reads the segment alone and makes a file of it. A segment whose times are the
+wrong way round, or that reaches beyond the end of the file by more than 0.05 s, is rejected there.
+
 Labels: the emotion vocabulary of the manifest; valence, arousal and dominance on its scale of 1 to 5.
 
-Traps: what stands in ``sha256`` and ``seconds`` is not believed but measured again.
+Traps: what stands in ``sha256`` and ``seconds`` is not believed but measured again. Segments that overlap share their
+sound without being copies of one another: split by speaker or session, so that they stay in one set.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.corpora.corpus import Corpus
-from stages.corpora.sources import match_names
+from stages.corpora.sources import inner, match_names
 
 NAME = re.compile(r"03-01-(0[1-8])-0[12]-(0[12])-0[12]-(\d\d)")
 EMOTIONS = {
@@ -40,8 +40,7 @@ STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by t
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """Return one row per recording, in the order of actor and name."""
-    inner = folder / "Audio_Speech_Actors_01-24"
-    files = (inner if inner.is_dir() else folder).glob("Actor_*/*.wav")
+    files = inner(folder, "Audio_Speech_Actors_01-24").glob("Actor_*/*.wav")
     return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "03-01-EE-II-SS-RR-AA.wav")]
 
 
@@ -61,6 +60,8 @@ def _row(path: Path, emotion: str, statement: str, actor: str) -> dict[str, Any]
 CORPUS = Corpus(
     key="ravdess",
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
+    size="1,440 recordings of 24 speakers, English, acted",
+    labels=tuple(EMOTIONS.values()),
     licence="CC BY-NC-SA 4.0",
     citation=(
         "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "

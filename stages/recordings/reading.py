@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -23,14 +24,41 @@ UNKNOWN = 2**63 - 1  # libsndfile's frame count where the header gives none
 RATES = (2_000, 768_000)  # Hz; a header that claims less or more is broken, and 1 Hz would fill the disk
 
 
+# How far a segment may reach beyond the end of its file: the times of a table are often rounded.
+ROUNDED = 0.05  # s
+
+
+class Recording(NamedTuple):
+    """What holds an utterance: a file, or the segment of it between two times in seconds.
+
+    A time that is NaN is the file's own beginning or end.
+    """
+
+    path: Path
+    start: float = math.nan
+    end: float = math.nan
+
+
 class Rejected(Exception):  # noqa: N818 - a finding about a file, not an error of the program
     """The audio of an utterance cannot be used; the message is one phrase that says why."""
 
 
-def describe(paths: Sequence[Path]) -> list[tuple[str, float]]:
-    """Return sha256 and duration in seconds of each file; ``("", nan)`` where there is no such file."""
+def describe(recordings: Sequence[Recording]) -> list[tuple[str, float]]:
+    """Return the sha256 of each recording's file, and the duration of the recording in seconds.
+
+    ``("", nan)`` where there is no such file. A file is read once, however many of its segments are asked for.
+    """
+    paths = list(dict.fromkeys(recording.path for recording in recordings))
     with ThreadPoolExecutor() as pool:  # hashing and reading release the interpreter's lock
-        return list(tqdm(pool.map(_describe, paths), total=len(paths), desc="fingerprints", unit="file", disable=None))
+        found = tqdm(pool.map(_describe, paths), total=len(paths), desc="fingerprints", unit="file", disable=None)
+        files = dict(zip(paths, found, strict=True))
+    return [(files[one.path][0], _length(one, files[one.path][1])) for one in recordings]
+
+
+def _length(recording: Recording, whole: float) -> float:
+    start = 0.0 if math.isnan(recording.start) else recording.start
+    end = whole if math.isnan(recording.end) else min(whole, recording.end)  # NaN where the whole is unknown
+    return math.nan if math.isnan(whole) else max(0.0, end - start)
 
 
 def _describe(path: Path) -> tuple[str, float]:
@@ -89,19 +117,43 @@ def _check_header(file: soundfile.SoundFile) -> None:
         raise Rejected(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
 
 
-def mono_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def segment(file: soundfile.SoundFile, recording: Recording) -> tuple[int, int | None]:
+    """Return the first frame of a recording in its file, and the one after its last; None where the file ends.
+
+    Raises:
+        Rejected: if the times are the wrong way round, or beyond the end of the file
+    """
+    length = file.frames / file.samplerate
+    start = 0.0 if math.isnan(recording.start) else recording.start
+    if recording.end <= start:
+        raise Rejected(f"the segment ends at {recording.end:.6g} s and begins at {start:.6g} s")
+    if start >= length or recording.end > length + ROUNDED:
+        times = f"{start:.6g} s" + ("" if math.isnan(recording.end) else f" to {recording.end:.6g} s")
+        raise Rejected(f"the segment ({times}) reaches beyond the end of the file, at {length:.6g} s")
+    last = None if math.isnan(recording.end) else min(round(recording.end * file.samplerate), file.frames)
+    return round(start * file.samplerate), last
+
+
+def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
     """Decode a recording block by block, as float32 with full scale ±1, the channels averaged.
 
     A cut passes unnoticed where libsndfile keeps no trace of it: in Ogg, NIST, W64 and RF64 files, and in an MP3
     without a Xing header.
 
+    Args:
+        file: as it was opened
+        first: frame to begin with
+        last: frame to stop before; None: the end of the file
+
     Raises:
         Rejected: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
     """
-    frames = 0
-    while True:
+    frames = first
+    while last is None or frames < last:
         try:
-            block = file.read(BLOCK, dtype="float32", always_2d=True)
+            if frames == first > 0:
+                file.seek(first)
+            block = file.read(BLOCK if last is None else min(BLOCK, last - frames), dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise Rejected(f"damaged or truncated after {frames} of {file.frames} frames: {_words(error)}") from None
         if not len(block):
@@ -111,7 +163,7 @@ def mono_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
             raise Rejected(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
         frames += len(block)
         yield block.mean(axis=1)
-    if frames < file.frames:
+    if frames < (file.frames if last is None else last):
         raise Rejected(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
 
 

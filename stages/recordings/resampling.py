@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import soundfile
 import soxr
 from tqdm import tqdm
 
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
-from stages.recordings.reading import Rejected, duration, fingerprint, mono_blocks, open_audio
+from stages.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
+
+Job = tuple[Recording, Path]  # source and target
 
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
@@ -26,25 +30,71 @@ class Converted(NamedTuple):
     sha256: str  # of the FLAC file: the same for the same samples
 
 
-def convert_all(jobs: Sequence[tuple[Path, Path]], workers: int) -> list[Converted | Rejected]:
+def recordings(rows: pd.DataFrame, folder: Path) -> list[Recording]:
+    """Return what holds each utterance of a manifest whose paths are relative to ``folder``, or absolute."""
+    segments = zip(rows["path"], rows["start"], rows["end"], strict=True)
+    return [Recording(folder / path, start, end) for path, start, end in segments]
+
+
+def divide(rows: pd.DataFrame, outcomes: Sequence[Converted | Rejected]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the utterances whose recording can be used, and the others.
+
+    Args:
+        rows: the utterances
+        outcomes: what became of the recording of each
+
+    Returns:
+        the former with ``seconds`` and ``sha256`` of the sound, the latter with ``reason``
+    """
+    good = np.array([isinstance(outcome, Converted) for outcome in outcomes], dtype=bool)
+    usable = [outcome for outcome in outcomes if isinstance(outcome, Converted)]
+    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Rejected)]
+    return (
+        rows[good].assign(
+            sha256=[outcome.sha256 for outcome in usable], seconds=[one.samples / SAMPLE_RATE for one in usable]
+        ),
+        rows[~good].assign(reason=reasons),
+    )
+
+
+def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]:
     """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
+    return _in_processes(_attempt, jobs, workers)
+
+
+def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Rejected]:
+    """Return what :func:`convert_all` would make of each recording, and keep none of it."""
+    with TemporaryDirectory() as scratch:
+        jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
+        return _in_processes(_attempt_and_forget, jobs, workers)
+
+
+def _in_processes(
+    attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
+) -> list[Converted | Rejected]:
     with ProcessPoolExecutor(workers) as pool:
-        results = pool.map(_attempt, jobs, chunksize=8)
+        results = pool.map(attempt, jobs, chunksize=8)
         return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
 
 
-def _attempt(job: tuple[Path, Path]) -> Converted | Rejected:
+def _attempt_and_forget(job: Job) -> Converted | Rejected:
+    outcome = _attempt(job)
+    job[1].unlink(missing_ok=True)
+    return outcome
+
+
+def _attempt(job: Job) -> Converted | Rejected:
     try:
         return convert(*job)
     except Rejected as reason:
         return reason
 
 
-def convert(source: Path, target: Path) -> Converted:
+def convert(source: Recording, target: Path) -> Converted:
     """Write a recording as 16 kHz mono FLAC of 16 bits; one that is so already keeps its samples, bit for bit.
 
     Resampling is soxr's "HQ"; values beyond full scale are clipped. Memory does not grow with the length. The target
-    appears whole or not at all.
+    appears whole or not at all. A segment becomes what a file that had been cut there would become.
 
     Raises:
         Rejected: if the source cannot be used
@@ -53,8 +103,8 @@ def convert(source: Path, target: Path) -> Converted:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
-        with open_audio(source) as file:
-            samples = _write(_resample(mono_blocks(file), file.samplerate), part)
+        with open_audio(source.path) as file:
+            samples = _write(_resample(mono_blocks(file, *segment(file, source)), file.samplerate), part)
         converted = Converted(samples, fingerprint(part))
         part.replace(target)
     finally:

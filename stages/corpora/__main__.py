@@ -1,0 +1,69 @@
+"""List the corpora that the pipeline can read, or check some: what they hold, and what could not be used."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from stages.contracts import tables
+from stages.contracts.errors import UserError, run
+from stages.contracts.manifest import Utterance, check_unique
+from stages.contracts.parameters import load
+from stages.corpora.catalogue import AUDIO, CORPORA, read_corpus
+from stages.corpora.summary import describe, describe_recordings
+from stages.recordings.resampling import divide, recordings, try_all
+
+
+def main() -> None:
+    """Check every corpus that is named; without a name, list what there is."""
+    parser = argparse.ArgumentParser(prog="python -m stages.corpora", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    check = commands.add_parser("check", help="read corpora as the pipeline would, and say what they hold")
+    check.add_argument("names", nargs="+", metavar="NAME", help="demo, KEY:FOLDER, or a manifest of your own, my.csv")
+    arguments = parser.parse_args()
+    if not arguments.command:
+        _list()
+        return
+    failed = 0
+    for name in arguments.names:
+        try:
+            _check(name)
+        except UserError as error:  # the other names are still checked
+            failed += 1
+            print(f"{name}\n  {error}", file=sys.stderr)
+    if failed:
+        raise UserError(f"{failed} of {len(arguments.names)} corpora cannot be read")
+
+
+def _list() -> None:
+    for key, corpus in CORPORA.items():
+        print(
+            f"{key}: {corpus.title}\n"
+            f"  size      {corpus.size}\n"
+            f"  labels    {', '.join(corpus.labels)}\n"
+            f"  licence   {corpus.licence}\n"
+            f"  from      {corpus.source}\n"
+            f"  as        {key}:FOLDER, where the folder holds {corpus.layout}\n"
+            f"  citation  {corpus.citation}\n"
+        )
+    print("demo: synthetic, made on the spot\nmy.csv: a manifest of your own, any file whose name ends in .csv")
+
+
+def _check(name: str) -> None:
+    demo, runtime = load("data.demo", "runtime")
+    print(name)
+    with TemporaryDirectory() as made:
+        read = read_corpus(name, AUDIO, demo, Path(made))
+        rows = tables.check([row | {"path": str(row.get("path", ""))} for row in read], Utterance, name)
+        check_unique(rows, name)
+        print(describe(rows))
+        heard = rows[rows["path"] != ""]
+        if len(heard):
+            usable, rejected = divide(heard, try_all(recordings(heard, Path()), runtime.workers))
+            print(f"\n{describe_recordings(usable, rejected)}")
+
+
+if __name__ == "__main__":
+    run(main)

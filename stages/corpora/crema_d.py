@@ -1,0 +1,94 @@
+"""CREMA-D: 91 actors, twelve English sentences, six emotions, 7,442 recordings.
+
+Layout: ``AudioWAV/1001_DFA_ANG_XX.wav`` (or the files directly in the folder), 16 kHz, each named actor, sentence,
+emotion, level (LO, MD, HI, XX unspecified). ``VideoDemographics.csv`` beside it gives the actors' sex, where it is.
+
+Labels: the emotion the actor was asked for, by the name of the file. ANG anger, DIS disgust, FEA fear, HAP happiness,
+NEU neutral, SAD sadness.
+
+Licence: Open Database License (ODbL) 1.0. Citation: see ``CORPUS``.
+
+Traps: what listeners heard (``processedResults/summaryTable.csv``) is often another emotion; it is not read.
+``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. A clone without Git LFS holds pointers of about
+130 bytes in place of the recordings; those are rejected too. The sentences carry no emotion: they are prompts and no
+transcripts. Only the sentence IEO was spoken at several levels.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from stages.corpora.corpus import Corpus
+from stages.corpora.sources import inner, match_names, read_columns
+
+SENTENCES = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
+NAME = re.compile(rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX?)")
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return one row per recording, in the order of the names."""
+    files = inner(folder, "AudioWAV").glob("*.wav")
+    matches = match_names(files, NAME, "like 1001_DFA_ANG_XX.wav")
+    sexes = _sexes(folder / "VideoDemographics.csv")
+    return [_row(path, *match.groups(), sexes) for path, match in matches]
+
+
+def _sexes(path: Path) -> dict[str, str]:
+    """Return the sex of each actor; none where the table is not there."""
+    if not path.is_file():
+        print(f"crema_d: no {path}, so the sex of the speakers is unknown")
+        return {}
+    table = read_columns(path, ("ActorID", "Sex"))
+    return {row["ActorID"].strip(): row["Sex"].strip().lower() for row in table.to_dict("records")}
+
+
+def _row(path: Path, actor: str, sentence: str, emotion: str, sexes: dict[str, str]) -> dict[str, Any]:
+    return {
+        "utterance": f"crema_d/{path.stem}",
+        "corpus": "crema_d",
+        "speaker": f"crema_d/{actor}",
+        "sex": sexes.get(actor, ""),
+        "language": "en",
+        "path": path,
+        "emotion": EMOTIONS[emotion],
+        "prompt": SENTENCES[sentence],
+    }
+
+
+CORPUS = Corpus(
+    key="crema_d",
+    title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
+    size="7,442 recordings of 91 speakers, English, acted",
+    labels=tuple(EMOTIONS.values()),
+    licence="ODbL 1.0",
+    citation=(
+        "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "
+        "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4), 2014"
+    ),
+    source="https://github.com/CheyneyComputerScience/CREMA-D (with Git LFS)",
+    layout="AudioWAV/1001_DFA_ANG_XX.wav, ... and VideoDemographics.csv",
+    read=read,
+)
