@@ -24,7 +24,7 @@ def main() -> None:
     evaluate, runtime = load("evaluate", "runtime")
     device = prepare(runtime, seed=0)  # nothing here is drawn at random
     heard = audio.evaluate(audio_model.load(), read_audio(), Store(), evaluate.temperature, device)
-    read = text.evaluate(text_model.load(), forest.load(), read_text(), evaluate.anchors, device)
+    read = text.evaluate(text_model.load(), forest.load(), read_text(), evaluate, device)
     predictions.write(heard.table, predictions.AUDIO)
     predictions.write(heard.embedding, predictions.EMBEDDING)
     predictions.write(read.table, predictions.TEXT)

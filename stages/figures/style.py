@@ -20,6 +20,7 @@ MARKERS = ("o", "s", "^", "D", "v")  # five and eight have no common factor: 40 
 MODELS = {  # the same everywhere: ours, then what it has to beat
     "fine-tuned": {"color": COLOURS[0], "marker": "o"},
     "zero-shot": {"color": COLOURS[1], "marker": "s"},
+    "zero-shot NLI": {"color": COLOURS[2], "marker": "^"},
     "majority": {"color": "0.45", "marker": "D"},
     "mean": {"color": "0.45", "marker": "v"},
 }
