@@ -29,7 +29,7 @@ def main() -> None:
     grown, learnt = forest_model.load(), tables.read(LEARNT, Learnt)
     rows, words = read_audio(), alone(grown, learnt, "text")
     heard = audio.evaluate(audio_model.load(), rows, Store(), evaluate.temperature, device)
-    read = text.evaluate(text_model.load(), words, read_text(), taught == "gold", evaluate.anchors, device)
+    read = text.evaluate(text_model.load(), words, read_text(), taught == "gold", evaluate, device)
     emotions = heard.table["utterance"].map(rows.set_index("utterance")["emotion"])
     met = forest.evaluate(grown, learnt, read.table, heard.table.assign(emotion=emotions))
     for found, path in ((heard, predictions.AUDIO), (read, predictions.TEXT), (met, predictions.FOREST)):

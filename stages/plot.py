@@ -16,7 +16,7 @@ from stages.contracts import predictions, splits, tables
 from stages.contracts.errors import run
 from stages.contracts.manifest import DIMENSIONS, Rejection
 from stages.contracts.parameters import Parameters, load
-from stages.contracts.predictions import AUDIO_COLUMNS, PREDICTED, ZERO_SHOT
+from stages.contracts.predictions import AUDIO_COLUMNS, NLI, PREDICTED, ZERO_SHOT
 from stages.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
 from stages.publishing import hub
 from stages.report import card, data, page
@@ -46,7 +46,7 @@ def main() -> None:
     details = json.loads(predictions.DETAILS.read_text(encoding="utf-8"))
     models = {branch: json.loads(Path(f"models/{branch}/config.json").read_text("utf-8")) for branch in parts}
     numbers = _numbers(parts, details)
-    drawn = _draw(numbers, details, {"audio": models["audio"].get("goal"), "text": "mse"}, plot.dpi)
+    drawn = _draw(numbers, details, {branch: model.get("goal") for branch, model in models.items()}, plot.dpi)
     content = {
         "data": {
             "audio": data.describe(parts["audio"], tables.read(splits.AUDIO_LEAKS, splits.Leak)),
@@ -140,7 +140,10 @@ def _headline(
         models = {model: forest[column] for model, column in FOREST_MODELS.items() if (forest[column] != "").all()}
         rows += emotion_rows("forest emotion", forest["truth"], forest["speaker"], models)
     if len(rated):
+        train = parts["text"].query("split == 'train'")[list(DIMENSIONS)].dropna().to_numpy()
         models = {"fine-tuned": _vad(rated, PREDICTED), "zero-shot": _vad(rated, ZERO_SHOT)}
+        models |= {"zero-shot NLI": _vad(rated, NLI)} if f"{DIMENSIONS[0]}{NLI}" in rated else {}
+        models[MEAN] = mean_prediction(train, len(rated))
         rows += vad_rows("text", DIMENSIONS, _vad(rated), rated["speaker"], models)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -15,6 +15,7 @@ from stages.contracts.forest import features
 from stages.contracts.manifest import DIMENSIONS, EMOTIONS, Rejection
 from stages.contracts.predictions import (
     FOREST_COLUMNS,
+    NLI,
     PREDICTED,
     TEXT_COLUMNS,
     WHO,
@@ -120,13 +121,18 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
             wrong = generator.random(len(read)) < noise / 2
             read[f"emotion{kind}"] = np.where(wrong, EMOTIONS[0], read["emotion"])
         kinds = [read[[f"{name}{kind}" for name in DIMENSIONS]].to_numpy() for kind in ("", PREDICTED, ZERO_SHOT)]
+        mean = mean_prediction(text.loc[text["split"] == "train", list(DIMENSIONS)].to_numpy(), len(read))
+        rivals = {"zero_shot": kinds[2], "mean_predictor": mean}
+        if zero_shot:
+            rivals["zero_shot_nli"] = gold + generator.normal(size=gold.shape)
+            read[[f"{name}{NLI}" for name in DIMENSIONS]] = rivals["zero_shot_nli"]
         answers = read.assign(truth=read["emotion"], prediction=read[f"emotion{PREDICTED}"])
         baselines = {"zero_shot": read[f"emotion{ZERO_SHOT}"], "majority": [EMOTIONS[0]] * len(read)}
         details["text"] = {
-            "vad": regression_details(kinds[0], kinds[1], read["speaker"], {"zero_shot": kinds[2]}),
+            "vad": regression_details(kinds[0], kinds[1], read["speaker"], rivals),
             "emotion": classification_details(answers, baselines),
-        }
-        models["text"] = {"rows": 10, "epoch": 2, "encoder": ORIGIN, "versions": versions}
+        } | ({"nli": ORIGIN | {"name": "someone/mnli"}} if zero_shot else {})
+        models["text"] = {"rows": 10, "epoch": 2, "goal": "mse", "encoder": ORIGIN, "versions": versions}
         _curves(folder / "metrics/text", ("train/loss", "dev/loss", "dev/mse"))
     met = pd.DataFrame(columns=list(FOREST_COLUMNS))
     if "audio" in forest:
@@ -141,7 +147,8 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
         details["forest"] = {"importance": worth, "inputs": list(forest), **classification_details(met, others)}
     predictions.write(met, folder / predictions.FOREST)
     predictions.write(heard, folder / predictions.AUDIO)
-    predictions.write(read[list(TEXT_COLUMNS)], folder / predictions.TEXT)
+    columns = [*TEXT_COLUMNS, *(name for name in read if name.endswith(NLI))]
+    predictions.write(read[columns], folder / predictions.TEXT)
     predictions.write(embedding, folder / predictions.EMBEDDING)
     (folder / predictions.DETAILS).write_text(json.dumps(details))
     for branch, config in models.items():

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import RobertaConfig, RobertaModel, T5Config
+from transformers import DistilBertConfig, DistilBertModel, RobertaConfig, RobertaModel, T5Config
 
 from stages.contracts.errors import UserError
-from stages.text import encoders
+from stages.text import catalogue, encoders
 from stages.text.batches import Collate, items
-from tiny_text import SMALL
+from stages.text.fitting import predict
+from stages.text.saving import load as load_saved
+from stages.text.saving import save
+from tiny_text import CPU, SMALL, fitted
 
 
 def test_the_embedded_encoder_is_loaded_from_its_package():
@@ -111,3 +114,44 @@ def test_max_tokens_beyond_the_encoder_are_refused(tiny: Path):
     for wrong in (2, 65):
         with pytest.raises(UserError, match=rf"text\.max_tokens: {wrong}, but .* reads 3 to 64 tokens"):
             encoders.check_tokens(wrong, pretrained)
+
+
+def with_tokenizer(tiny: Path, folder: Path, **limits: int) -> Path:
+    """Add the BERT tokenizer to a network of another family, as many published repositories do."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny / name, folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | limits))
+    return folder
+
+
+def test_a_roberta_cannot_use_all_its_positions(tiny: Path, tmp_path: Path):
+    folder = tmp_path / "roberta"
+    config = RobertaConfig(vocab_size=40, max_position_embeddings=20, pad_token_id=1, type_vocab_size=1, **SMALL)
+    RobertaModel(config).save_pretrained(folder)
+    pretrained = encoders.load(str(with_tokenizer(tiny, folder, model_max_length=512)))
+    assert encoders.longest(pretrained.tokenizer, pretrained.encoder) == 18
+    full = items(["day " * 40], pretrained.tokenizer, 18).examples
+    assert torch.isfinite(pretrained.encoder(**Collate(pretrained.tokenizer)(full)).last_hidden_state).all()
+    with pytest.raises(UserError, match="reads 3 to 18 tokens"):
+        encoders.check_tokens(19, pretrained)
+
+
+def test_segments_go_to_those_encoders_that_have_them(tiny: Path, tmp_path: Path):
+    assert "token_type_ids" in items(["day"], encoders.load(str(tiny)).tokenizer, 32).examples[0].tokens
+    folder = tmp_path / "distilbert"
+    DistilBertModel(DistilBertConfig(vocab_size=40, dim=16, n_layers=2, n_heads=2, hidden_dim=32)).save_pretrained(
+        folder
+    )
+    trained, _ = fitted(with_tokenizer(tiny, folder), tmp_path, epochs=1)
+    assert trained.tokenizer("day").keys() == {"input_ids", "attention_mask"}
+    expected = predict(trained, ["a great day"], CPU)
+    save(trained, tmp_path / "saved")
+    assert (predict(load_saved(tmp_path / "saved"), ["a great day"], CPU) == expected).all()
+
+
+def test_an_encoder_has_one_name_whatever_it_is_called():
+    for key, entry in catalogue.ENTRIES.items():
+        assert catalogue.find(key) == catalogue.find(entry.repository) == (key, entry)
+    assert encoders.load("sentence-transformers/all-MiniLM-L6-v2").origin == encoders.load("all-MiniLM-L6-v2").origin
+    assert catalogue.find("someone/model")[0] == "someone/model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import audmetric
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +69,11 @@ def test_scores_beside_baselines_are_those_that_others_compute(drawn):
         assert found.loc[f"audio emotion, WA, {model}", "value"] == pytest.approx(right, abs=1e-6)
     assert found.loc["audio emotion, UAR, majority", "value"] == pytest.approx(1 / 4)
     assert np.isnan(found.loc["audio emotion, UAR, majority", "low"])
+    text = predictions.read_text(folder / predictions.TEXT)
+    for model, kind in (("fine-tuned", "predicted"), ("zero-shot", "zero_shot"), ("zero-shot NLI", "nli")):
+        ccc = audmetric.concordance_cc(text["arousal"], text[f"arousal_{kind}"])
+        assert found.loc[f"text arousal, CCC, {model}", "value"] == pytest.approx(ccc, abs=1e-5)
+    assert found.loc["text arousal, CCC, mean", "value"] == pytest.approx(0, abs=1e-9)
     details = json.loads((folder / predictions.DETAILS).read_text())
     for name, interval in (
         ("audio emotion, UAR, fine-tuned", details["audio"]["intervals"]["uar"]),
@@ -120,7 +126,7 @@ def test_histograms_hold_every_utterance(drawn):
     text, found = predictions.read_text(folder / predictions.TEXT), tables["vad"]
     width = found["centre"].diff()[1]
     for name in DIMENSIONS:
-        for column in (name, f"{name}_predicted", f"{name}_zero_shot"):
+        for column in (name, f"{name}_predicted", f"{name}_zero_shot", f"{name}_nli"):
             counts = found[column] * width * len(text)
             low = found["centre"] + width / 2 <= 3
             assert counts.sum() == pytest.approx(len(text), abs=1e-3)

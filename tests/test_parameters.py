@@ -51,7 +51,7 @@ def test_the_committed_file_is_valid():
         (
             "train.loss.regression",
             "huber",
-            "train.loss.regression: 'huber': Input should be 'ccc', 'pcc', 'mse' or 'mae'",
+            "train.loss.regression: 'huber': Input should be 'ccc', 'pcc', 'mse', 'mae' or 'mse_ccc'",
         ),
         ("data.audio.labels", ["anger", "joy"], "data.audio.labels[1]: 'joy'"),
         ("data.audio.corpora", "demo", "data.audio.corpora: 'demo'"),

@@ -20,6 +20,7 @@ from sklearn.metrics import balanced_accuracy_score
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from closure import ROOT
+from stages.scoring.regression import SCORES
 
 AUDIO = ["encode", "finetune_audio", "cross_fit_audio", "evaluate", "plot"]
 TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
@@ -123,7 +124,7 @@ def test_what_a_user_gets(clone):
     assert "ccc.valence" in details["text"]["vad"]["tests"]["zero_shot"]
     assert {"fine_tuned", "zero_shot", "majority", "utterances"} <= scores["text"].keys()
     for kind in ("fine_tuned", "zero_shot"):
-        assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc"}
+        assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
         assert scores["text"][kind]["vad"]["ccc"].keys() == {"valence", "arousal", "dominance", "mean"}
         assert scores["text"][kind]["emotion"].keys() == {"accuracy", "macro_f1", "weighted_f1", "uar"}
     assert scores["forest"].keys() == {"importance"}
@@ -194,8 +195,8 @@ def test_a_regression_of_speech_is_trained_scored_and_reported(clone):
     assert clone.repro(model__task="regression", model__targets=["arousal", "valence"]) == ["split", *AUDIO[1:]]
     scores = clone.json("metrics/evaluation.json")["audio"]
     names = ["arousal", "valence"]
-    assert scores.keys() == {"ccc", "pcc", "mse", "rmse", "mae", "mean_predictor", "utterances", "interval"}
-    for score in ("ccc", "pcc", "mse", "rmse", "mae"):
+    assert scores.keys() == {*SCORES, "mean_predictor", "utterances", "interval"}
+    for score in SCORES:
         assert list(scores[score]) == [*names, "mean"]
     audio, split = clone.csv("data/predictions/audio.csv"), clone.csv("data/splits/audio.csv")
     who = ["utterance", "corpus", "speaker", "sex", "language"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from stages.audio.regression_losses import REGRESSION_LOSSES
+from stages.training.regression_losses import REGRESSION_LOSSES
 
 
 def ratings(size=9, dimensions=3, seed=0):
@@ -30,6 +30,8 @@ def expected_regression(name, x, y):
             return np.mean((x - y) ** 2)
         case "mae":
             return np.mean(np.abs(x - y))
+        case "mse_ccc":
+            return expected_regression("mse", x, y) + expected_regression("ccc", x, y)
 
 
 @pytest.mark.parametrize("name", REGRESSION_LOSSES)

@@ -103,8 +103,12 @@ def test_it_holds_the_numbers(made):
             assert score(found["uar"]["difference"], "+") in text
             assert p_value(found["mcnemar_p"]) in text
     assert score(details["text"]["vad"]["intervals"]["ccc.mean"]["value"]) in text
-    for word in ("Fine-tuned minus zero-shot", "Fine-tuned minus majority", "accuracy by McNemar's test"):
+    for name, found in details["text"]["vad"]["tests"].items():
+        assert score(found["ccc.valence"]["difference"], "+") in text, name
+    for word in ("minus zero-shot", "minus zero-shot NLI", "minus mean predictor", "Fine-tuned minus majority"):
         assert word in text
+    assert "accuracy by McNemar's test" in text
+    assert "someone/mnli" in text
     assert "before after T = 1.500" in text
     assert "0.090 0.050" in text
 
@@ -145,7 +149,7 @@ def test_a_regression_is_reported_as_one(tmp_path):
     for name in ("ccc.arousal", "ccc.mean", "mse.valence"):
         assert score(details["intervals"][name]["value"]) in text
         assert score(details["tests"]["mean_predictor"][name]["difference"], "+") in text
-    assert "minus mean-predictor" in text
+    assert "minus mean predictor" in text
     assert "the best on dev by CCC, of a training on train and dev together" in text
     for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
         assert word not in text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from stages.scoring.classification import classification, recalls
-from stages.scoring.regression import concordance, pearson, regression
+from stages.scoring.regression import concordance, determination, pearson, regression
 
 labels = st.sampled_from(["anger", "happiness", "neutral", "sadness"])
 numbers = st.floats(1, 5, allow_nan=False)
@@ -44,13 +44,22 @@ def test_regression_agrees_with_audmetric_and_numpy(pairs):
     assert scores["mse"]["valence"] == pytest.approx(audmetric.mean_squared_error(truth, prediction), abs=1e-9)
     assert scores["mae"]["mean"] == pytest.approx(audmetric.mean_absolute_error(truth, prediction), abs=1e-9)
     assert scores["rmse"]["mean"] ** 2 == pytest.approx(scores["mse"]["mean"])
+    if truth.std() > 1e-3:
+        assert scores["r2"]["mean"] == pytest.approx(metrics.r2_score(truth, prediction), rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("truth", "prediction", "ccc", "pcc"),
-    [([2, 2], [2, 2], 1, 0), ([2, 2], [3, 3], 0, 0), ([1, 3], [2, 2], 0, 0), ([3], [3], 1, 0)],
+    ("truth", "prediction", "ccc", "pcc", "r2"),
+    [
+        ([2, 2], [2, 2], 1, 0, 1),
+        ([2, 2], [3, 3], 0, 0, 0),
+        ([1, 3], [2, 2], 0, 0, 0),
+        ([3], [3], 1, 0, 1),
+        ([3.3] * 3, [3.3, 3.3, 3], 0, 0, 0),
+    ],
 )
-def test_constants_give_numbers_and_not_nan(truth, prediction, ccc, pcc):
+def test_constants_give_numbers_and_not_nan(truth, prediction, ccc, pcc, r2):
     truth, prediction = np.array(truth, float), np.array(prediction, float)
-    assert concordance(truth, prediction) == ccc
+    assert concordance(truth, prediction) == pytest.approx(ccc, abs=1e-12)
     assert pearson(truth, prediction) == pcc
+    assert determination(truth, prediction) == r2

@@ -89,7 +89,8 @@ def test_intervals_of_a_regression_lie_around_scores_that_others_compute(rows):
     truth, prediction = np.array(truth)[:, None], np.array(prediction)[:, None]
     found = boot.regression_intervals(truth, prediction, speaker, ("valence",), replicates=50)
     for score, expected in regression(truth, prediction, ("valence",)).items():
-        assert {name: interval.value for name, interval in found[score].items()} == pytest.approx(expected, abs=1e-9)
+        values = {name: interval.value for name, interval in found[score].items()}
+        assert values == pytest.approx(expected, rel=1e-9, abs=1e-9)
         for interval in found[score].values():
             check(interval)
     if min(truth.std(), prediction.std()) > 1e-2:
@@ -112,7 +113,7 @@ def test_scores_of_weights_equal_scores_of_the_repeated_utterances(clusters):
             assert fast[name] == pytest.approx(value, abs=1e-9)
         fast = regression_scores(np.tensordot(weights, sums, 1))
         for name, values in regression(numbers[0][rows], numbers[1][rows]).items():
-            assert [*fast[name], fast[name].mean()] == pytest.approx(list(values.values()), abs=1e-9)
+            assert [*fast[name], fast[name].mean()] == pytest.approx(list(values.values()), rel=1e-9, abs=1e-9)
 
 
 def test_the_bootstrap_agrees_with_one_that_repeats_utterances():
@@ -181,18 +182,19 @@ def test_intervals_by_speaker_cover_the_truth_and_those_by_utterance_do_not():
 
 
 @pytest.mark.parametrize(("count", "between"), [(200, 0.0), (12, 0.3)])
-def test_intervals_of_ccc_cover_the_truth(count, between):
+def test_intervals_of_ccc_and_r2_cover_the_truth(count, between):
     def simulate(generator):
         return ratings(generator, [1] * count if count > 100 else generator.integers(10, 40, size=count), between)
 
     def found(truth, prediction, speaker):
         intervals = boot.regression_intervals(truth, prediction, speaker, ("valence",), replicates=400)
-        return [("ccc", intervals["ccc"]["valence"])]
+        return [(score, intervals[score]["valence"]) for score in ("ccc", "r2")]
 
     variance = between**2 + 0.8**2  # of the truth
     spread = variance + 0.6**2 * variance + between**2 + 0.5**2
-    held = coverage(simulate, found, {"ccc": 2 * 0.6 * variance / spread})
-    assert 0.93 <= held["ccc"] <= 0.97
+    error = 0.4**2 * variance + between**2 + 0.5**2
+    held = coverage(simulate, found, {"ccc": 2 * 0.6 * variance / spread, "r2": 1 - error / variance})
+    assert all(0.93 <= share <= 0.97 for share in held.values()), held
 
 
 @pytest.mark.slow

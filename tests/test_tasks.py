@@ -17,7 +17,7 @@ from stages.contracts import predictions
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Model, Train
-from stages.scoring.regression import concordance
+from stages.scoring.regression import SCORES, concordance
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 SUBSETS = [["valence"], ["dominance", "arousal"], list(DIMENSIONS)]
@@ -72,10 +72,10 @@ def test_dev_scores_are_means_on_the_scale_of_one_to_five(names):
     assert found["ccc"] == pytest.approx(np.mean([concordance(g, s) for g, s in zip(gold.T, said.T, strict=True)]))
     assert found["mse"] == pytest.approx(((gold - said) ** 2).mean(), rel=1e-5)
     assert found["rmse"] == pytest.approx(found["mse"] ** 0.5)
-    assert found.keys() == {"mse", "rmse", "mae", "ccc", "pcc"}
+    assert found.keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
 
 
-@pytest.mark.parametrize("loss", ["ccc", "pcc", "mse", "mae"])
+@pytest.mark.parametrize("loss", ["ccc", "pcc", "mse", "mae", "mse_ccc"])
 def test_the_loss_is_that_of_the_parameters(loss):
     train = rows()
     task = learn(model(task="regression"), train)
@@ -83,7 +83,8 @@ def test_the_loss_is_that_of_the_parameters(loss):
     settings = Train(**(PARAMS["train"] | {"loss": PARAMS["train"]["loss"] | {"regression": loss}}))
     objective = task.objective(settings, targets.numpy())
     assert objective(targets, targets).item() == pytest.approx(0, abs=1e-5)
-    moved = {"ccc": 1 - 2 / (2 + 0.25), "pcc": 0, "mse": 0.25, "mae": 0.5}[loss]
+    moved = {"ccc": 1 - 2 / (2 + 0.25), "pcc": 0, "mse": 0.25, "mae": 0.5}
+    moved = (moved | {"mse_ccc": moved["mse"] + moved["ccc"]})[loss]
     assert objective(targets + 0.5, targets).item() == pytest.approx(moved, abs=1e-5)
 
 
@@ -106,11 +107,12 @@ def test_scores_stand_beside_those_of_the_mean(names):
     predicted = test[names].to_numpy() + 0.3 * np.random.default_rng(4).normal(size=(len(test), len(names)))
     found = ratings.evaluate(train[names].to_numpy(), test, predicted, names)
     scores = json.loads(json.dumps(found.scores))
-    assert scores.keys() == {"ccc", "pcc", "mse", "rmse", "mae", "mean_predictor", "utterances", "interval"}
-    for score in ("ccc", "pcc", "mse", "rmse", "mae"):
+    assert scores.keys() == {*SCORES, "mean_predictor", "utterances", "interval"}
+    for score in SCORES:
         assert list(scores[score]) == [*names, "mean"]
     assert scores["utterances"] == len(test)
-    assert scores["mean_predictor"].keys() == {"mse", "rmse", "mae"}
+    assert scores["mean_predictor"].keys() == {"mse", "rmse", "mae", "ccc", "r2"}
+    assert scores["mean_predictor"]["ccc"] == pytest.approx(dict.fromkeys((*names, "mean"), 0), abs=1e-12)
     error = ((test[names] - train[names].mean()) ** 2).mean()
     assert scores["mean_predictor"]["mse"] == pytest.approx({**error, "mean": error.mean()})
     assert list(scores["interval"]) == [f"ccc.{name}" for name in (*names, "mean")]

@@ -84,7 +84,7 @@ def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[
     tracker = Mortal(epoch)
     best = fit(
         model, [Tier([model], 1.0)], examples(60, 1), examples(30, 2), collate, cross_entropy, score,
-        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder,
+        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder, precision=given.precision,
     )  # fmt: skip
     return model.state_dict(), tracker.history, best
 
@@ -93,7 +93,9 @@ def same(one: dict, other: dict) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one | other)
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 3}, {"patience": 1, "learning_rate": 0.3}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"micro_batch": 3}, {"patience": 1, "learning_rate": 0.3}, {"precision": "bfloat16"}]
+)
 def test_a_stopped_training_ends_in_the_same_bytes(tmp_path, changes):
     weights, history, best = trained(tmp_path / "whole", **changes)
     for epoch in (0, 1, 1, 3):

@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 
 from stages.contracts.predictions import Evaluation, rated_table
-from stages.scoring.baselines import mean_prediction
+from stages.scoring.baselines import mean_prediction, mean_scores
 from stages.scoring.details import limits, regression_details
 from stages.scoring.regression import regression
-
-ERRORS = ("mse", "rmse", "mae")  # of a constant; it is correlated with nothing
 
 
 def evaluate(training: np.ndarray, test: pd.DataFrame, predicted: np.ndarray, targets: Sequence[str]) -> Evaluation:
@@ -25,11 +23,10 @@ def evaluate(training: np.ndarray, test: pd.DataFrame, predicted: np.ndarray, ta
         targets: which dimensions
     """
     gold = test[list(targets)].to_numpy()
-    constant = mean_prediction(training, len(test))
-    baseline = regression(gold, constant, targets)
-    details = regression_details(gold, predicted, test["speaker"], {"mean_predictor": constant}, targets)
+    constant = {"mean_predictor": mean_prediction(training, len(test))}
+    details = regression_details(gold, predicted, test["speaker"], constant, targets)
     scores = regression(gold, predicted, targets) | {
-        "mean_predictor": {score: baseline[score] for score in ERRORS},
+        "mean_predictor": mean_scores(training, gold, targets),
         "utterances": len(test),
         "interval": limits(details, *(f"ccc.{name}" for name in (*targets, "mean"))),
     }

@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 
 from stages.audio.losses import classification_loss
-from stages.audio.regression_losses import REGRESSION_LOSSES
 from stages.contracts.parameters import Model, Train
 from stages.scoring.calibration import fit_temperature
 from stages.scoring.classification import classification
 from stages.scoring.regression import means
 from stages.training.fitting import Goal, Objective
+from stages.training.regression_losses import REGRESSION_LOSSES
 from stages.training.targets import Targets
 
 

@@ -28,6 +28,8 @@ Share = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Precision = Literal["float32", "bfloat16"]
+RegressionLoss = Literal["ccc", "pcc", "mse", "mae", "mse_ccc"]
 
 
 class Group(BaseModel):
@@ -104,7 +106,7 @@ class Model(Group):
 
 class Encode(Group):
     max_seconds: Positive
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
 
 
 class Restarts(Group):
@@ -136,7 +138,7 @@ class Scale(Group):
 
 class Loss(Group):
     classification: Literal["cross_entropy", "focal", "balanced_softmax", "distributional_ranking"]
-    regression: Literal["ccc", "pcc", "mse", "mae"]
+    regression: RegressionLoss
 
 
 class Train(Optimisation):
@@ -154,6 +156,9 @@ class Text(Optimisation):
     pooling: Literal["mean", "first"]
     dropout: Share
     max_tokens: Count
+    loss: RegressionLoss
+    layer_decay: Annotated[Number, Field(gt=0, le=1)]
+    precision: Precision
 
 
 class Forest(Group):
@@ -178,9 +183,23 @@ class ZeroShot(Group):
     dominance: Anchors
 
 
+class Levels(Group):
+    low: Annotated[str, Field(min_length=1)]
+    middle: Annotated[str, Field(min_length=1)]
+    high: Annotated[str, Field(min_length=1)]
+
+
+class Hypotheses(Group):
+    valence: Levels
+    arousal: Levels
+    dominance: Levels
+
+
 class Evaluate(Group):
     temperature: bool
     anchors: ZeroShot
+    nli: Annotated[str, Field(min_length=1)] | None
+    hypotheses: Hypotheses
 
 
 class Plot(Group):

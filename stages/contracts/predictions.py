@@ -23,6 +23,7 @@ PROBABILITY = "p_"  # and the class
 WHO = ("corpus", "speaker", "sex", "language")  # what scores are broken down by
 AUDIO_COLUMNS = ("utterance", *WHO, "truth", "prediction", "zero_shot")
 PREDICTED, ZERO_SHOT = "_predicted", "_zero_shot"
+NLI = "_nli"  # the zero-shot baseline of that name: columns behind the others, where it was asked for
 TEXT_COLUMNS = (
     "utterance",
     *WHO,

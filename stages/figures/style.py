@@ -22,6 +22,7 @@ MODELS = {  # the same everywhere: ours, then what it has to beat
     "text alone": {"color": COLOURS[2], "marker": "<"},
     "audio alone": {"color": COLOURS[3], "marker": ">"},
     "zero-shot": {"color": COLOURS[1], "marker": "s"},
+    "zero-shot NLI": {"color": COLOURS[2], "marker": "^"},
     "majority": {"color": "0.45", "marker": "D"},
     "mean": {"color": "0.45", "marker": "v"},
 }

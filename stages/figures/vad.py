@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.predictions import PREDICTED, ZERO_SHOT
+from stages.contracts.predictions import NLI, PREDICTED, ZERO_SHOT
 from stages.figures.style import MODELS, figure
 
 BINS = np.linspace(1, 5, 33)
-KINDS = ("", PREDICTED, ZERO_SHOT)  # suffixes of the columns
-LINES = {PREDICTED: ("fine-tuned", "-"), ZERO_SHOT: ("zero-shot", "--")}
+KINDS = ("", PREDICTED, ZERO_SHOT, NLI)  # suffixes of the columns
+LINES = {PREDICTED: ("fine-tuned", "-"), ZERO_SHOT: ("zero-shot", "--"), NLI: ("zero-shot NLI", ":")}
 
 
 def histogram(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -23,8 +23,9 @@ def histogram(ratings: pd.DataFrame) -> pd.DataFrame:
         ratings: predictions of utterances whose VAD is known
 
     Returns:
-        ``centre`` of each of 32 bins from 1 to 5, and the density of gold, fine-tuned and zero-shot of every dimension
-        under the names the columns have in ``ratings``, NaN where there is none; no row without utterances
+        ``centre`` of each of 32 bins from 1 to 5, and the density of gold, fine-tuned and of both kinds of zero-shot of
+        every dimension under the names the columns have in ``ratings``, NaN where there is none; no row without
+        utterances
     """
     names = [f"{name}{suffix}" for name in DIMENSIONS for suffix in KINDS]
     if ratings.empty:

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from stages.contracts.manifest import DIMENSIONS
 from stages.scoring.classification import classification
+from stages.scoring.regression import regression
+
+CONSTANT = ("mse", "rmse", "mae", "ccc", "r2")  # what is worth knowing of one answer for all; it has no correlation
 
 
 def majority_class(training: Sequence[str]) -> str:
@@ -39,3 +43,20 @@ def mean_prediction(training: np.ndarray, utterances: int) -> np.ndarray:
         utterances: how many answers
     """
     return np.tile(training.mean(axis=0), (utterances, 1))
+
+
+def mean_scores(
+    training: np.ndarray, truth: np.ndarray, names: Sequence[str] = DIMENSIONS
+) -> dict[str, dict[str, float]]:
+    """Return the scores of :func:`mean_prediction`, as those of :func:`stages.scoring.regression.regression`.
+
+    >>> mean_scores(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), ["valence"])["mse"]
+    {'valence': 1.25, 'mean': 1.25}
+
+    Args:
+        training: [training utterances, dimensions]
+        truth: [utterances, dimensions]
+        names: of the dimensions
+    """
+    found = regression(truth, mean_prediction(training, len(truth)), names)
+    return {score: found[score] for score in CONSTANT}

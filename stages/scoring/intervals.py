@@ -9,7 +9,8 @@ freedom. E = (Σ size)² / Σ size² is the effective number of clusters (Kish, 
 equal size would tell as much. The scale of the score keeps the interval within the possible: shares (accuracy, UAR,
 F1) by Wilson's formula with share (1 − share) / error² as the sample size (Wilson, JASA 22, 1927; for clusters, Dean
 & Pagano, "Evaluating confidence interval methods for binomial proportions in clustered surveys", JSSAM 3, 2015),
-correlations by Fisher's z, errors of a regression by their logarithm.
+correlations by Fisher's z, errors of a regression by their logarithm, R² by that of 1 − R², an error in units of the
+variance.
 
 Why not the percentiles of the resamples? Of few clusters they are too close together (Hesterberg, "What teachers
 should know about the bootstrap", The American Statistician 69, 2015; Cameron, Gelbach & Miller, "Bootstrap-based
@@ -30,13 +31,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-Scale = Literal["share", "correlation", "error", "plain"]
+Scale = Literal["share", "correlation", "error", "explained", "plain"]
 SCALES: dict[str, Scale] = {  # of the scores of a regression
     "ccc": "correlation",
     "pcc": "correlation",
     "mse": "error",
     "rmse": "error",
     "mae": "error",
+    "r2": "explained",
 }
 FEW = 5  # effective clusters below which the reader is warned
 ROUNDING = 1e-12  # a smaller standard error is none: scores are of the order of 1
@@ -119,6 +121,9 @@ def _limits(value: float, error: float, reach: float, scale: Scale, count: float
     if scale == "correlation":
         z, step = np.arctanh(value), reach * error / (1 - value**2)
         return float(np.tanh(z - step)), float(np.tanh(z + step))
+    if scale == "explained":
+        low, high = _limits(1 - value, error, reach, "error", count)
+        return 1 - high, 1 - low
     if scale == "error":
         factor = np.exp(min(reach * error / value, 100.0))  # wider says nothing, and would overflow
         return float(value / factor), float(value * factor)

@@ -37,6 +37,18 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.clip(covariance / spread, -1, 1)) if spread > 0 else 0.0
 
 
+def determination(truth: np.ndarray, prediction: np.ndarray) -> float:
+    r"""Return R², 1 − Σ (t − p)² / Σ (t − mean_t)²: below 0 is worse than always saying the mean.
+
+    Of a constant truth it is 1 where every prediction is right, else 0.
+
+    >>> determination(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    -0.5
+    """
+    error, variance = np.mean((truth - prediction) ** 2), (truth - np.median(truth)).var()  # of equal values exactly 0
+    return float(1 - error / variance) if variance > 0 else float(error == 0)
+
+
 T = TypeVar("T")
 
 SCORES = {
@@ -45,6 +57,7 @@ SCORES = {
     "mae": lambda truth, prediction: float(mean_absolute_error(truth, prediction)),
     "ccc": concordance,
     "pcc": pearson,
+    "r2": determination,
 }
 
 
@@ -59,7 +72,7 @@ def regression(
         names: of the dimensions
 
     Returns:
-        ``{"mse": {"valence": ..., ..., "mean": ...}, "rmse": ..., "mae": ..., "ccc": ..., "pcc": ...}``
+        ``{"mse": {"valence": ..., ..., "mean": ...}, "rmse": ..., "mae": ..., "ccc": ..., "pcc": ..., "r2": ...}``
     """
     truth, prediction = truth.astype(np.float64), prediction.astype(np.float64)
     result: dict[str, dict[str, float]] = {}

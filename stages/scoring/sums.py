@@ -115,9 +115,9 @@ def regression_sums(truth: np.ndarray, prediction: np.ndarray, clusters: np.ndar
 
 
 def regression_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return ``mse``, ``rmse``, ``mae``, ``ccc`` and ``pcc``, each [..., dimensions].
+    """Return ``mse``, ``rmse``, ``mae``, ``ccc``, ``pcc`` and ``r2``, each [..., dimensions].
 
-    Constants are scored as by :func:`stages.scoring.regression.concordance` and ``pearson``: numbers, never NaN.
+    Constants are scored as by the functions of :mod:`stages.scoring.regression`: with numbers, never NaN.
 
     Args:
         sums: [..., dimensions, 9], as of :func:`regression_sums`
@@ -133,6 +133,7 @@ def regression_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
         "mae": absolute,
         "ccc": np.nan_to_num(_ratio(2 * covariance, spread), nan=1.0),  # no spread: equal constants
         "pcc": np.clip(np.nan_to_num(_ratio(covariance, np.sqrt(var_t * var_p))), -1, 1),
+        "r2": np.where(var_t > 0, 1 - np.nan_to_num(_ratio(squared, var_t)), squared == 0),
     }
 
 

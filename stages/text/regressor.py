@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
+from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Text
 from stages.training.network import Network
+from stages.training.optimiser import Tier
+from stages.training.regression_losses import REGRESSION_LOSSES
 from stages.training.targets import Targets
+from stages.training.tracking import Goal
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -35,7 +38,7 @@ class Regressor(Network):
         """
         super().__init__()
         self.encoder = encoder
-        self.pooling = settings.pooling
+        self.settings = settings
         self.head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(encoder.config.hidden_size, len(DIMENSIONS)))
         self.targets = targets
 
@@ -52,13 +55,63 @@ class Regressor(Network):
         """
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
-        return states[:, 0] if self.pooling == "first" else masked_mean(states, attention_mask)
+        return states[:, 0] if self.settings.pooling == "first" else masked_mean(states, attention_mask)
 
     def loss(self, outputs: Tensor, vad: Tensor) -> Tensor:
-        """Return the mean squared error of standardised VAD, each dimension counting alike.
+        """Return the loss that ``text.loss`` names, of standardised VAD: each dimension counts alike.
 
         Args:
             outputs: standardised, [batch, 3]
             vad: on the 1..5 scale, [batch, 3]
         """
-        return mse_loss(outputs, self.targets.standardise(vad))
+        return REGRESSION_LOSSES[self.settings.loss](outputs, self.targets.standardise(vad))
+
+    @property
+    def goal(self) -> Goal:
+        """Return the dev score that picks the epoch: CCC where the loss has a correlation in it, else MSE."""
+        correlation = self.settings.loss in ("ccc", "pcc", "mse_ccc")
+        return Goal("ccc", greater_is_better=True) if correlation else Goal("mse", greater_is_better=False)
+
+    def tiers(self) -> list[Tier]:
+        """Return what learns how fast: of L blocks the last one and the head at the full rate, those below slower.
+
+        With δ = ``text.layer_decay``, block l of 1..L learns at δ^(L − l) of the rate, and what is no block, the
+        embeddings above all, at δ^L: what lies low is general and should change little (Sun et al., "How to fine-tune
+        BERT for text classification?", CCL 2019).
+
+        Raises:
+            UserError: if there is a decay and the encoder's blocks cannot be told
+        """
+        decay = self.settings.layer_decay
+        if decay == 1:
+            return [Tier([self], 1.0)]
+        blocks = blocks_of(self.encoder)
+        within = {id(parameter) for block in blocks for parameter in block.parameters()}
+        others = nn.ParameterList(p for p in self.encoder.parameters() if id(p) not in within)
+        tiers = [Tier([self.head, blocks[-1]], 1.0)]  # the first tier's rate is the one that is logged
+        tiers += [Tier([block], decay ** (depth + 1)) for depth, block in enumerate(reversed(blocks[:-1]))]
+        return [*tiers, Tier([others], decay ** len(blocks))]
+
+
+def blocks_of(encoder: nn.Module) -> list[nn.Module]:
+    """Return the transformer blocks of an encoder, the lowest first.
+
+    They are the list of modules that is as long as the configuration says there are layers; of a list within
+    another the outer one counts.
+
+    Raises:
+        UserError: if there is no such list, or several
+    """
+    layers = getattr(encoder.config, "num_hidden_layers", None)
+    found: dict[str, nn.ModuleList] = {}
+    for name, module in encoder.named_modules():
+        inner = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, nn.ModuleList) and len(module) == layers and not inner:
+            found[name] = module
+    if len(found) != 1:
+        raise UserError(
+            f"text.layer_decay: which are the {layers} blocks of a {encoder.config.model_type} encoder is not clear "
+            f"({', '.join(found) or 'no list of that length'}); set it to 1.0"
+        )
+    (blocks,) = found.values()
+    return list(blocks)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
 from stages.contracts.parameters import Text
-from stages.text.encoders import build
+from stages.text.encoders import build, match
 from stages.text.regressor import Regressor
 from stages.training.saving import read_config, write_config, write_model
 from stages.training.targets import Targets
@@ -40,6 +40,7 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
         {
             "rows": trained.rows,
             "epoch": trained.epoch,
+            "goal": trained.model.goal.name,
             "text": trained.settings.model_dump(),
             "targets": {"mean": targets.mean.tolist(), "std": targets.std.tolist()},
             "encoder": trained.origin.provenance(),
@@ -69,4 +70,5 @@ def load(folder: Path = FOLDER) -> Trained | None:
         model = Regressor(encoder, settings, Targets(**config["targets"]))
     load_strictly(model, read_state(folder), str(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    match(tokenizer, encoder)
     return Trained(model.eval(), tokenizer, settings, Origin(**config["encoder"]), config["epoch"], config["rows"])

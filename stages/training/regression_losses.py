@@ -35,8 +35,19 @@ def pcc(predictions: Tensor, targets: Tensor) -> Tensor:
     return (1 - (x * y).mean(0) / variances.sqrt()).mean()
 
 
+def mse_ccc(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error plus one minus the concordance: the first sees each utterance, the second their spread."""
+    return F.mse_loss(predictions, targets) + ccc(predictions, targets)
+
+
 def _centred(values: Tensor) -> Tensor:
     return values - values.mean(0)
 
 
-REGRESSION_LOSSES: dict[str, Objective] = {"ccc": ccc, "pcc": pcc, "mse": F.mse_loss, "mae": F.l1_loss}
+REGRESSION_LOSSES: dict[str, Objective] = {
+    "ccc": ccc,
+    "pcc": pcc,
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "mse_ccc": mse_ccc,
+}
