@@ -84,7 +84,7 @@ def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[
     tracker = Mortal(epoch)
     best = fit(
         model, [Tier([model], 1.0)], examples(60, 1), examples(30, 2), collate, cross_entropy, score,
-        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder, precision=given.precision,
+        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder,
     )  # fmt: skip
     return model.state_dict(), tracker.history, best
 

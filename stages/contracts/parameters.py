@@ -14,28 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS, Dimension, Emotion
+from stages.contracts.values import Count, Group, Natural, Number, Positive, Precision, RegressionLoss, Seed, Share
 
 PATH = Path("params.yaml")
-
-# YAML writers disagree on how 1e-5 is spelled, and PyYAML reads that spelling as text: take it as a number.
-Number = Annotated[float, Strict(False)]
-Positive = Annotated[Number, Field(gt=0)]
-Share = Annotated[Number, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Precision = Literal["float32", "bfloat16"]
-RegressionLoss = Literal["ccc", "pcc", "mse", "mae", "mse_ccc"]
-
-
-class Group(BaseModel):
-    """Base of the groups: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Branch(Group):
@@ -126,6 +111,7 @@ class Optimisation(Group):
     schedule: Literal["constant", "linear", "cosine", "cosine_restarts"]
     restarts: Restarts
     max_grad_norm: Positive
+    precision: Precision
     micro_batch: Count | None
     patience: Count | None
     seed: Seed
@@ -158,7 +144,6 @@ class Text(Optimisation):
     max_tokens: Count
     loss: RegressionLoss
     layer_decay: Annotated[Number, Field(gt=0, le=1)]
-    precision: Precision
 
 
 class Forest(Group):

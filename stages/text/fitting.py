@@ -67,7 +67,6 @@ def fit(
         device,
         tracker,
         checkpoints,
-        precision=settings.precision,
     )
     return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(train))
 

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from stages.contracts.errors import UserError
-from stages.contracts.parameters import Optimisation, Precision
+from stages.contracts.parameters import Optimisation
 from stages.training import checkpoints, processes
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
@@ -49,7 +49,6 @@ def fit(
     tracker: Tracker,
     folder: Path,
     augment: Augment | None = None,
-    precision: Precision = "float32",
 ) -> int:
     """Train ``model`` in place and leave it with the weights of the epoch that was best on ``dev``.
 
@@ -67,7 +66,6 @@ def fit(
         tracker: keeps the history
         folder: for checkpoints; where it holds some, the training goes on from the last one
         augment: what is done to a batch before it is learnt from
-        precision: of the forward pass; weights, gradients, losses and what comes after are in float32
 
     Returns:
         the best epoch, counted from 1
@@ -76,15 +74,13 @@ def fit(
         model, tiers, train, collate, objective, settings, device, folder, augment, [tracker],
         eval_dataset=dev,
         compute_metrics=partial(scores_of, objective, score, device),
-        bf16=precision == "bfloat16",
     )  # fmt: skip
     trainer.add_callback(Keeper(tracker, goal, settings.patience))
     whole = checkpoints.found(folder)
     if whole:
         tracker.restore(checkpoints.history(whole[-1]))
     if len(tracker.history) < settings.epochs and not exhausted(tracker.history, goal, settings.patience):
-        trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
-        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # else it went on predicting in bfloat16
+        _train(trainer, whole[-1] if whole else None)
     processes.barrier()
     best = goal.best(tracker.history)
     weights = load_file(best_of(folder, tracker.history, goal) / "model.safetensors", device=str(device))
@@ -121,7 +117,8 @@ def refit(
         folder: the Trainer's
         augment: what is done to a batch
     """
-    _trainer(model, tiers, items, collate, objective, settings, device, folder, augment, [Stop(epochs)]).train()
+    trainer = _trainer(model, tiers, items, collate, objective, settings, device, folder, augment, [Stop(epochs)])
+    _train(trainer)
 
 
 def _trainer(
@@ -135,7 +132,6 @@ def _trainer(
     folder: Path,
     augment: Augment | None,
     callbacks: list[TrainerCallback],
-    bf16: bool = False,
     **others: Any,
 ) -> BranchTrainer:
     share, rest = divmod(settings.batch_size, processes.count())
@@ -153,7 +149,7 @@ def _trainer(
         eval_strategy="epoch" if "eval_dataset" in others else "no",
         logging_strategy="epoch",
         save_strategy="epoch" if "eval_dataset" in others else "no",
-        bf16=bf16,
+        bf16=settings.precision == "bfloat16",  # of the forward pass: weights, losses and gradients are in float32
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type != "cpu",
         ddp_find_unused_parameters=False,  # what a network has, it uses
@@ -175,6 +171,11 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _train(trainer: BranchTrainer, checkpoint: Path | None = None) -> None:
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else it went on predicting in bfloat16
 
 
 @torch.no_grad()
