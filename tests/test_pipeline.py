@@ -121,8 +121,9 @@ def test_what_a_user_gets(clone):
     assert details["audio"]["calibration"]["temperature"] > 0
     assert details["audio"]["tests"].keys() == {"majority"}
     assert details["text"]["emotion"]["tests"].keys() == {"zero_shot", "majority"}
+    assert details["text"]["vad"]["tests"].keys() == {"zero_shot", "mean_predictor"}
     assert "ccc.valence" in details["text"]["vad"]["tests"]["zero_shot"]
-    assert {"fine_tuned", "zero_shot", "majority", "utterances"} <= scores["text"].keys()
+    assert {"fine_tuned", "zero_shot", "mean_predictor", "majority", "utterances"} <= scores["text"].keys()
     for kind in ("fine_tuned", "zero_shot"):
         assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
         assert scores["text"][kind]["vad"]["ccc"].keys() == {"valence", "arousal", "dominance", "mean"}
