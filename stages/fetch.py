@@ -1,6 +1,7 @@
 """Fetch: the corpora of both branches, as one manifest each.
 
-Files are read where they lie and never copied; only the demo corpus is made here.
+Files are read where they lie and never copied; what is downloaded lies in a cache outside the repository. Only the demo
+corpus is made here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from math import nan
 from pathlib import Path
 
 from stages.contracts import tables
+from stages.contracts.cache import portable
 from stages.contracts.errors import run
 from stages.contracts.manifest import Utterance, write_manifest
 from stages.contracts.parameters import load
@@ -33,7 +35,7 @@ def main() -> None:
 
 
 def with_content(rows: Rows) -> Rows:
-    """Add fingerprint and duration to the rows; paths become relative to the manifest, absolute ones stay."""
+    """Add fingerprint and duration to the rows; paths become relative to the manifest or the cache, others stay."""
     # The fingerprint is what lets a forced fetch (dvc repro -f fetch) notice that a file outside the repository has
     # changed: the manifest differs then, and with it everything that is made from it.
     described = describe([Recording(Path(row["path"]), row.get("start", nan), row.get("end", nan)) for row in rows])
@@ -44,7 +46,7 @@ def with_content(rows: Rows) -> Rows:
 
 
 def _from_manifest(path: Path) -> str:
-    return str(path) if path.is_absolute() else Path(os.path.relpath(path, AUDIO.parent)).as_posix()
+    return portable(path) if path.is_absolute() else Path(os.path.relpath(path, AUDIO.parent)).as_posix()
 
 
 def _write(rows: Rows, path: Path) -> None:

@@ -1,9 +1,11 @@
 """Corpora by name: what a user may write in a branch's list, and what is said when it is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from publisher import Publisher, at, contents, served
 from stages.contracts.errors import UserError
 from stages.contracts.parameters import Demo
 from stages.corpora import catalogue, own_manifest
@@ -65,9 +67,29 @@ def test_unknown_key_lists_the_known_ones():
 
 
 @pytest.mark.parametrize("name", ["emodb", "emodb:"])
-def test_bare_key_says_where_to_get_it_and_how_to_name_the_folder(name):
+def test_bare_key_says_where_to_get_it_and_how_to_name_the_folder(name, monkeypatch):
+    if name == "emodb":  # as of a corpus that nobody may download
+        monkeypatch.setitem(CORPORA, name, replace(CORPORA[name], downloads=None))
     with pytest.raises(UserError, match=r"data\.audio\.corpora=\[emodb:/path/to/emodb\].*CC0.*zenodo.*wav/03a01Fa"):
         read(name)
+
+
+def test_bare_key_of_a_corpus_that_cannot_be_fetched_says_all_ways_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOPIPE_CACHE", str(tmp_path))
+    corpus = CORPORA["emodb"]
+    server = Publisher({})
+    release = at(server, served(corpus.downloads, contents(corpus.downloads.names))[1])
+    server.die()
+    monkeypatch.setitem(CORPORA, "emodb", replace(corpus, downloads=release))
+    with pytest.raises(UserError) as error:
+        read("emodb")
+    said = str(error.value)
+    assert said.startswith("data.audio.corpora: emodb: could not be fetched")
+    for source in release.sources:
+        for url in source.file.urls:
+            assert f"\n  {url}: connection failed" in said
+    assert f"put download.zip or emodb_2.0.zip into {tmp_path}/downloads/emodb yourself" in said
+    assert "data.audio.corpora=[emodb:/path/to/emodb], a folder that holds wav/03a01Fa.wav" in said
 
 
 def test_missing_folder_says_where_it_was_looked_for(tmp_path, monkeypatch):

@@ -1,7 +1,10 @@
 """The fetch stage, run as a user runs it: in a folder with a params.yaml."""
 
 import hashlib
+import io
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 import soundfile
 import yaml
 
-from stages import fetch
+from publisher import Publisher, at, served
+from stages import fetch, resample
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import audio_path, read_manifest
 from stages.corpora import catalogue
@@ -125,3 +129,65 @@ def test_several_corpora_stand_in_the_order_they_are_listed(workspace):
     write_wav(workspace / "r" / "Actor_01" / "03-01-05-02-02-02-01.wav")
     audio, _ = run(["ravdess:r", "demo", "emodb:e"], [])
     assert audio["corpus"].tolist() == ["ravdess", "demo", "emodb"]
+
+
+# ---- corpora that are downloaded
+
+
+@pytest.fixture
+def publisher(monkeypatch, tmp_path):
+    """Serve recordings that can be read in the place of EmoDB's, and texts in the place of MELD's."""
+    monkeypatch.setenv("EMOPIPE_CACHE", str(tmp_path / "cache"))
+    names = catalogue.CORPORA["emodb"].downloads.names[:20]
+    files = {}
+    for k, name in enumerate(names):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.full(401 + k, 0.1), 16_000, format="WAV")
+        files[name] = buffer.getvalue()
+    line = b"Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\nHi.,Ross,joy,0,0\n"
+    texts = dict.fromkeys(catalogue.CORPORA["meld"].downloads.names, line)
+    server = Publisher({})
+    for key, content in (("emodb", files), ("meld", texts)):
+        corpus = catalogue.CORPORA[key]
+        paths, release = served(corpus.downloads, content)
+        server.files |= paths
+        monkeypatch.setitem(catalogue.CORPORA, key, replace(corpus, downloads=at(server, release)))
+    yield server
+    server.die()
+
+
+def test_a_key_alone_is_downloaded_once_for_all_clones(publisher, tmp_path, monkeypatch, workspace):
+    audio, text = run(["emodb"], ["meld"])
+    assert len(audio) == 20 and audio["seconds"].notna().all() and len(text) == 3
+    assert audio.at[0, "path"] == "$EMOPIPE_CACHE/corpora/emodb/wav/03a01Fa.wav"
+    assert audio_path(fetch.AUDIO, audio.at[0, "path"]) == tmp_path / "cache/corpora/emodb/wav/03a01Fa.wav"
+    outputs = fetch.AUDIO.read_bytes(), fetch.TEXT.read_bytes()
+    assert not list(workspace.rglob("*.wav"))
+
+    (tmp_path / "clone").mkdir()
+    monkeypatch.chdir(tmp_path / "clone")
+    publisher.die()
+    run(["emodb"], ["meld"])
+    assert (fetch.AUDIO.read_bytes(), fetch.TEXT.read_bytes()) == outputs
+
+
+def test_the_manifest_is_the_same_wherever_the_cache_lies(publisher, tmp_path, monkeypatch):
+    run(["emodb"], [])
+    first = fetch.AUDIO.read_bytes()
+    monkeypatch.delenv("EMOPIPE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home of another"))
+    run(["emodb"], [])
+    assert fetch.AUDIO.read_bytes() == first
+    assert (tmp_path / "home of another" / "emopipe" / "corpora" / "emodb" / "wav").is_dir()
+    run([f"emodb:{tmp_path}/home of another/emopipe/corpora/emodb"], [])
+    assert fetch.AUDIO.read_bytes() == first
+
+
+def test_without_the_cache_the_next_stage_says_what_to_do(publisher, tmp_path):
+    run(["emodb"], [])
+    resample.main()
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(
+        UserError, match=r"cache/corpora/emodb: not there, .*`dvc repro -f fetch` fetches the corpus again"
+    ):
+        resample.main()

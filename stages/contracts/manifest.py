@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from stages.contracts import tables
+from stages.contracts import cache, tables
 from stages.contracts.errors import UserError
 from stages.contracts.tables import Number, Row
 
@@ -58,7 +58,8 @@ class Utterance(Row):
     sex: Sex = ""
     session: str = ""
     language: str = ""  # ISO 639-1
-    path: str = ""  # of the audio: absolute, or relative to the manifest's folder; empty for text alone
+    # Of the audio: relative to the manifest's folder, absolute, or below the download cache; empty for text alone.
+    path: str = ""
     start: Seconds = float("nan")  # where the utterance begins in the file; unknown: where the file does
     end: Seconds = float("nan")  # where it ends; unknown: where the file does
     sha256: str = ""  # of the audio file's content
@@ -106,5 +107,11 @@ def check_unique(frame: pd.DataFrame, name: str) -> None:
 
 
 def audio_path(manifest: Path, path: str) -> Path:
-    """Return where the audio of a row of ``manifest`` lies."""
+    """Return where the audio of a row of ``manifest`` lies.
+
+    Raises:
+        UserError: if it belongs to a downloaded corpus that is not in the cache
+    """
+    if path.startswith(cache.PREFIX):
+        return cache.located(path)
     return manifest.parent / path  # an absolute ``path`` replaces the folder

@@ -1,4 +1,4 @@
-"""The corpora by name: ``demo``, ``KEY:FOLDER``, or a manifest of the user's own, ``my.csv``."""
+"""The corpora by name: ``demo``, ``KEY``, ``KEY:FOLDER``, or a manifest of the user's own, ``my.csv``."""
 
 from __future__ import annotations
 
@@ -67,31 +67,47 @@ def read_corpus(name: str, parameter: str, settings: Demo, made: Path) -> Rows:
     """Read one corpus.
 
     Args:
-        name: ``demo``, ``KEY:FOLDER`` or a CSV file
+        name: ``demo``, ``KEY`` of a corpus that is downloaded, ``KEY:FOLDER`` or a CSV file
         parameter: key of the parameter that lists the name, for messages
         settings: of the demo corpus
         made: folder for the audio of the demo corpus
 
     Raises:
-        UserError: if the name means nothing, or the folder is not there, empty or not as published
+        UserError: if the name means nothing, the folder is not there, empty or not as published, or the corpus is
+            to be downloaded and cannot be had
     """
-    key, _, folder = name.partition(":")
+    key, colon, folder = name.partition(":")
     if name == "demo":
         return demo.make(made, settings)
     if key in CORPORA:
-        where, layout = folder, CORPORA[key].layout
-        rows = CORPORA[key].read(_folder(CORPORA[key], folder, parameter))
+        corpus = CORPORA[key]
+        download = corpus.downloads is not None and not colon
+        path = _downloaded(corpus, parameter) if download else _folder(corpus, folder, parameter)
+        where, layout = path, corpus.layout
+        rows = corpus.read(path)
     elif _is_manifest(name):
         where, layout = name, "one row per utterance"
         rows = own_manifest.read(_existing(name, parameter))
     else:
         raise UserError(
             f"{parameter}: {name}: unknown corpus; known are demo (made on the spot), {', '.join(CORPORA)} "
-            "(as KEY:FOLDER), and a manifest of your own, a file whose name ends in .csv"
+            "(as KEY:FOLDER, some as KEY alone), and a manifest of your own, a file whose name ends in .csv"
         )
     if not rows:
         raise UserError(f"{parameter}: no utterance found under {where}; expected: {layout}")
     return rows
+
+
+def _downloaded(corpus: Corpus, parameter: str) -> Path:
+    from stages.downloads.obtaining import UnavailableError, obtain  # what is on disk needs no HTTP
+
+    try:
+        return obtain(corpus.key, corpus.downloads)
+    except UnavailableError as error:
+        raise UserError(
+            f"{parameter}: {corpus.key}: {error}, or say where the corpus lies: "
+            f"{parameter}=[{corpus.key}:/path/to/{corpus.key}], a folder that holds {corpus.layout}"
+        ) from None
 
 
 def _folder(corpus: Corpus, name: str, parameter: str) -> Path:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.downloads.release import Release
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that a user has on disk.
+    """A corpus that a user has on disk, or that is downloaded.
 
     ``read`` takes the folder and returns one mapping per utterance with the columns of
     :class:`stages.contracts.manifest.Utterance` that the corpus knows (``path``: the audio file,
@@ -27,3 +29,4 @@ class Corpus:
     source: str  # where to get it
     layout: str  # what the folder holds, in a few words
     read: Callable[[Path], list[dict[str, Any]]]
+    downloads: Release | None = None  # where it may be fetched without asking anybody

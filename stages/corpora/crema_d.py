@@ -20,6 +20,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from stages.corpora import crema_d_release
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import inner, match_names, read_columns
 
@@ -91,4 +92,5 @@ CORPUS = Corpus(
     source="https://github.com/CheyneyComputerScience/CREMA-D (with Git LFS)",
     layout="AudioWAV/1001_DFA_ANG_XX.wav, ... and VideoDemographics.csv",
     read=read,
+    downloads=crema_d_release.RELEASE,
 )

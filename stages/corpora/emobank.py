@@ -22,6 +22,19 @@ from stages.contracts import tables
 from stages.contracts.manifest import DIMENSIONS, Utterance
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import read_columns
+from stages.downloads.release import File, Files, Release, digest
+
+SHA256 = "1ade4a4a453e880c0f39d0536d2b355e8a716e0cf88236c64cdb4d438cf9605b"
+REPOSITORY = "https://raw.githubusercontent.com/JULIELab/EmoBank"
+PATHS = ("6d272ffd01ea31ee8f528c012431dc16f2a5f589/corpus/emobank.csv", "master/corpus/emobank.csv")
+RELEASE = Release(
+    names=("emobank.csv",),
+    size=1_335_010,
+    digest=digest({"emobank.csv": SHA256}),
+    sources=(
+        Files((File("emobank.csv", tuple(f"{REPOSITORY}/{path}" for path in PATHS), 1_335_010, f"sha256:{SHA256}"),)),
+    ),
+)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -58,4 +71,5 @@ CORPUS = Corpus(
     source="https://github.com/JULIELab/EmoBank (corpus/emobank.csv)",
     layout="emobank.csv",
     read=read,
+    downloads=RELEASE,
 )

@@ -25,6 +25,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from stages.corpora import emodb_release
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import inner, match_names, read_columns
 
@@ -97,4 +98,5 @@ CORPUS = Corpus(
     source="https://zenodo.org/records/17651657 or http://emodb.bilderbar.info",
     layout="wav/03a01Fa.wav, ... (and the tables of release 2.0)",
     read=read,
+    downloads=emodb_release.RELEASE,
 )

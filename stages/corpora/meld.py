@@ -27,6 +27,44 @@ from stages.contracts import tables
 from stages.contracts.manifest import SETS, Utterance
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import read_columns
+from stages.downloads.release import File, Files, Release, digest
+
+REPOSITORY = "https://raw.githubusercontent.com/declare-lab/MELD"
+PUBLISHED = {  # each file at the commit that last changed it: size, sha256
+    "train_sent_emo.csv": (
+        "ca3e1266db4cc4a4e802156e2f721c4cd114a696",
+        1_119_290,
+        "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db",
+    ),
+    "dev_sent_emo.csv": (
+        "ca3e1266db4cc4a4e802156e2f721c4cd114a696",
+        121_640,
+        "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c",
+    ),
+    "test_sent_emo.csv": (
+        "76e4ed20032322e47bbe04d3b5179f9b2e35bec9",
+        294_526,
+        "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888",
+    ),
+}
+RELEASE = Release(
+    names=tuple(PUBLISHED),
+    size=sum(size for _, size, _ in PUBLISHED.values()),
+    digest=digest({name: sha256 for name, (_, _, sha256) in PUBLISHED.items()}),
+    sources=(
+        Files(
+            tuple(
+                File(
+                    name,
+                    tuple(f"{REPOSITORY}/{revision}/data/MELD/{name}" for revision in (commit, "master")),
+                    size,
+                    f"sha256:{sha256}",
+                )
+                for name, (commit, size, sha256) in PUBLISHED.items()
+            )
+        ),
+    ),
+)
 
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
@@ -73,4 +111,5 @@ CORPUS = Corpus(
     source="https://github.com/declare-lab/MELD (data/MELD)",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv",
     read=read,
+    downloads=RELEASE,
 )

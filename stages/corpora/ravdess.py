@@ -23,6 +23,7 @@ from typing import Any
 
 from stages.corpora.corpus import Corpus
 from stages.corpora.sources import inner, match_names
+from stages.downloads.release import Archive, File, Release
 
 NAME = re.compile(r"03-01-(0[1-8])-0[12]-(0[12])-0[12]-(\d\d)")
 EMOTIONS = {
@@ -36,6 +37,30 @@ EMOTIONS = {
     "08": "surprise",
 }
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+
+
+ZIP = File(
+    "Audio_Speech_Actors_01-24.zip",
+    (
+        "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+        "https://zenodo.org/api/records/1188976/files/Audio_Speech_Actors_01-24.zip/content",
+    ),
+    size=208_468_073,
+    checksum="md5:bc696df654c87fed845eb13823edef8a",
+)
+RELEASE = Release(
+    names=tuple(
+        f"Actor_{actor:02}/03-01-{emotion}-{intensity:02}-{statement}-{repetition:02}-{actor:02}.wav"
+        for actor in range(1, 25)
+        for emotion in EMOTIONS
+        for intensity in ((1,) if EMOTIONS[emotion] == "neutral" else (1, 2))
+        for statement in STATEMENTS
+        for repetition in (1, 2)
+    ),
+    size=590_349_330,
+    digest="2fbac920309c7eefcb726e2748b381ad8e5dfbeda57c6bffa6c69ceef6174d91",
+    sources=(Archive(ZIP),),
+)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -70,4 +95,5 @@ CORPUS = Corpus(
     source="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
     layout="Actor_01/03-01-01-01-01-01-01.wav, ... (or the same below Audio_Speech_Actors_01-24)",
     read=read,
+    downloads=RELEASE,
 )
