@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import socket
-import struct
 import threading
 import time
 import zipfile
@@ -90,11 +90,8 @@ class Publisher(ThreadingHTTPServer):
         self.shutdown()
         self.socket.close()
         for connection in list(self.open):
-            try:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # closed already
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # closed already
         self.open.clear()
 
     def revive(self) -> None:

@@ -199,7 +199,8 @@ def _words(error: Exception) -> str:
         return "no answer"
     while error.args and isinstance(cause := getattr(error.args[0], "reason", error.args[-1]), Exception):
         error = cause
-    return shorten(f"connection failed ({str(error) or type(error).__name__})", 200)
+    said = re.sub(r"^\w+\(host=.*?\): ", "", str(error))  # the URL stands beside it anyway
+    return shorten(f"connection failed ({said or type(error).__name__})", 200)
 
 
 def _note(part: Path) -> Path:
