@@ -24,9 +24,9 @@ def main() -> None:
     resample, runtime = load("resample", "runtime")
     manifest = read_manifest(RAW)
     names = manifest["utterance"] + ".flac"
-    jobs = zip(recordings(manifest, RAW.parent), [AUDIO.parent / name for name in names], strict=True)
+    jobs = zip(recordings(manifest, RAW), [AUDIO.parent / name for name in names], strict=True)
     kept, rejected = divide(manifest, convert_all(list(jobs), runtime.workers))
-    kept = kept.assign(path=names, start=math.nan, end=math.nan)  # a segment is a file of its own now
+    kept = kept.assign(path=names[kept.index], start=math.nan, end=math.nan)  # a segment is a file of its own now
     if len(kept) + len(rejected) != len(manifest):
         raise AssertionError(f"{len(manifest)} rows in, {len(kept)} kept, {len(rejected)} rejected")
 

@@ -44,7 +44,7 @@ def test_the_list_tells_of_every_corpus_what_it_is_and_how_to_get_it(corpora):
     for key, corpus in CORPORA.items():
         for words in (f"{key}: {corpus.title}", corpus.size, corpus.licence, corpus.citation, corpus.source):
             assert words in said
-        assert f"{key}:FOLDER, where the folder holds {corpus.layout}" in said
+        assert f"{key}:FOLDER, which holds {corpus.layout}" in said
         assert corpus.labels and set(corpus.labels) <= {*EMOTIONS, *DIMENSIONS}
         assert ", ".join(corpus.labels) in said
 

@@ -45,8 +45,8 @@ def _list() -> None:
             f"  labels    {', '.join(corpus.labels)}\n"
             f"  licence   {corpus.licence}\n"
             f"  from      {corpus.source}\n"
-            f"  as        {key if corpus.downloads else ''}{' (downloaded), ' if corpus.downloads else ''}{key}:FOLDER, "
-            f"where the folder holds {corpus.layout}\n"
+            f"  as        {f'{key} (downloaded) or ' if corpus.downloads else ''}{key}:FOLDER, "
+            f"which holds {corpus.layout}\n"
             f"  citation  {corpus.citation}\n"
         )
     print("demo: synthetic, made on the spot\nmy.csv: a manifest of your own, any file whose name ends in .csv")

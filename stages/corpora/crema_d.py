@@ -1,7 +1,7 @@
 """CREMA-D: 91 actors, twelve English sentences, six emotions, 7,442 recordings.
 
 Layout: ``AudioWAV/1001_DFA_ANG_XX.wav`` (or the files directly in the folder), 16 kHz, each named actor, sentence,
-emotion, level (LO, MD, HI, XX unspecified). ``VideoDemographics.csv`` beside it gives the actors' sex, where it is.
+emotion, level (LO, MD, HI, XX unspecified).
 
 Labels: the emotion the actor was asked for, by the name of the file. ANG anger, DIS disgust, FEA fear, HAP happiness,
 NEU neutral, SAD sadness.
@@ -22,7 +22,7 @@ from typing import Any
 
 from stages.corpora import crema_d_release
 from stages.corpora.corpus import Corpus
-from stages.corpora.sources import inner, match_names, read_columns
+from stages.corpora.sources import inner, match_names
 
 SENTENCES = {
     "IEO": "It's eleven o'clock",
@@ -46,6 +46,11 @@ EMOTIONS = {
     "NEU": "neutral",
     "SAD": "sadness",
 }
+WOMEN = (  # of the actors 1001 to 1091, less 1000
+    2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21, 24, 25, 28, 29, 30, 37, 43, 46, 47, 49, 52, 53, 54, 55, 56,
+    58, 60, 61, 63, 72, 73, 74, 75, 76, 78, 79, 82, 84, 89, 91,
+)  # fmt: skip
+FEMALE = frozenset(str(1000 + number) for number in WOMEN)
 NAME = re.compile(rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX?)")
 
 
@@ -53,25 +58,15 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """Return one row per recording, in the order of the names."""
     files = inner(folder, "AudioWAV").glob("*.wav")
     matches = match_names(files, NAME, "like 1001_DFA_ANG_XX.wav")
-    sexes = _sexes(folder / "VideoDemographics.csv")
-    return [_row(path, *match.groups(), sexes) for path, match in matches]
+    return [_row(path, *match.groups()) for path, match in matches]
 
 
-def _sexes(path: Path) -> dict[str, str]:
-    """Return the sex of each actor; none where the table is not there."""
-    if not path.is_file():
-        print(f"crema_d: no {path}, so the sex of the speakers is unknown")
-        return {}
-    table = read_columns(path, ("ActorID", "Sex"))
-    return {row["ActorID"].strip(): row["Sex"].strip().lower() for row in table.to_dict("records")}
-
-
-def _row(path: Path, actor: str, sentence: str, emotion: str, sexes: dict[str, str]) -> dict[str, Any]:
+def _row(path: Path, actor: str, sentence: str, emotion: str) -> dict[str, Any]:
     return {
         "utterance": f"crema_d/{path.stem}",
         "corpus": "crema_d",
         "speaker": f"crema_d/{actor}",
-        "sex": sexes.get(actor, ""),
+        "sex": "female" if actor in FEMALE else "male",
         "language": "en",
         "path": path,
         "emotion": EMOTIONS[emotion],
@@ -90,7 +85,7 @@ CORPUS = Corpus(
         "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4), 2014"
     ),
     source="https://github.com/CheyneyComputerScience/CREMA-D (with Git LFS)",
-    layout="AudioWAV/1001_DFA_ANG_XX.wav, ... and VideoDemographics.csv",
+    layout="AudioWAV/1001_DFA_ANG_XX.wav, ...",
     read=read,
     downloads=crema_d_release.RELEASE,
 )

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
+from stages.contracts.manifest import audio_path
 from stages.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
 
 Job = tuple[Recording, Path]  # source and target
@@ -30,10 +31,10 @@ class Converted(NamedTuple):
     sha256: str  # of the FLAC file: the same for the same samples
 
 
-def recordings(rows: pd.DataFrame, folder: Path) -> list[Recording]:
-    """Return what holds each utterance of a manifest whose paths are relative to ``folder``, or absolute."""
+def recordings(rows: pd.DataFrame, manifest: Path) -> list[Recording]:
+    """Return what holds each utterance of a manifest, whose paths are as seen from its folder."""
     segments = zip(rows["path"], rows["start"], rows["end"], strict=True)
-    return [Recording(folder / path, start, end) for path, start, end in segments]
+    return [Recording(audio_path(manifest, path), start, end) for path, start, end in segments]
 
 
 def divide(rows: pd.DataFrame, outcomes: Sequence[Converted | Rejected]) -> tuple[pd.DataFrame, pd.DataFrame]:
