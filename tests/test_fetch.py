@@ -142,7 +142,7 @@ def publisher(monkeypatch, tmp_path):
     files = {}
     for k, name in enumerate(names):
         buffer = io.BytesIO()
-        soundfile.write(buffer, np.full(401 + k, 0.1), 16_000, format="WAV")
+        soundfile.write(buffer, np.linspace(-0.1, 0.1, 401 + k), 16_000, format="WAV")
         files[name] = buffer.getvalue()
     line = b"Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\nHi.,Ross,joy,0,0\n"
     texts = dict.fromkeys(catalogue.CORPORA["meld"].downloads.names, line)

@@ -21,6 +21,7 @@ EMOTIONS: tuple[str, ...] = get_args(Emotion)
 Dimension = Literal["valence", "arousal", "dominance"]
 DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 SETS = ("train", "dev", "test")
+LONGEST = 200  # bytes of one part of an identifier: file systems take 255, and suffixes are added
 
 
 def _on_scale(value: float) -> float:
@@ -39,6 +40,15 @@ def _plain(value: str) -> str:
     """An identifier becomes a file name: it must not leave its folder."""
     if any(part in ("", ".", "..") for part in value.split("/")) or re.search(r"[\\\x00-\x1f]", value):
         raise ValueError("must read corpus/name, without '..', backslashes or control characters")
+    if any(len(part.encode()) > LONGEST for part in value.split("/")):
+        raise ValueError(f"longer than {LONGEST} bytes, which a file system may not take for a name")
+    return value
+
+
+def _one_line(value: str) -> str:
+    """A quotation mark that is never closed draws the rows that follow into a cell; no path holds a line end."""
+    if re.search(r"[\x00-\x1f]", value):
+        raise ValueError("control character or line end; is a quotation mark not closed?")
     return value
 
 
@@ -59,7 +69,7 @@ class Utterance(Row):
     session: str = ""
     language: str = ""  # ISO 639-1
     # Of the audio: relative to the manifest's folder, absolute, or below the download cache; empty for text alone.
-    path: str = ""
+    path: Annotated[str, AfterValidator(_one_line)] = ""
     start: Seconds = float("nan")  # where the utterance begins in the file; unknown: where the file does
     end: Seconds = float("nan")  # where it ends; unknown: where the file does
     sha256: str = ""  # of the audio file's content

@@ -93,13 +93,18 @@ def read_cells(source: Path | TextIO) -> pd.DataFrame:
             header = file.readline()
             file.seek(0)
             separator = ";" if header.count(";") > header.count(",") else ","
-            return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+            frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{path}: not a CSV table: {str(error).strip()}") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what the header does not name for names of the rows
+        raise UserError(f"{path}: every row has more cells than the header names; is there a comma too many?")
+    return frame
 
 
 @cache

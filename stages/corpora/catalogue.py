@@ -153,4 +153,6 @@ def _having(column: str, words: str, rows: Rows, name: str) -> Rows:
     if not usable:
         other = TEXT if column == "path" else AUDIO
         raise UserError(f"{name}: no utterance of this corpus has {words}; it can only stand in {other}")
+    if len(usable) < len(rows):
+        print(f"{name}: {len(rows) - len(usable)} of {len(rows)} utterances without {words} left out")
     return usable

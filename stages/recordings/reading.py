@@ -63,7 +63,8 @@ def _length(recording: Recording, whole: float) -> float:
 
 def _describe(path: Path) -> tuple[str, float]:
     try:
-        return fingerprint(path), duration(path)
+        # A pipe would be waited for, and a device read, for ever.
+        return (fingerprint(path), duration(path)) if path.is_file() else ("", math.nan)
     except OSError:
         return "", math.nan
 
@@ -87,12 +88,16 @@ def open_audio(path: Path) -> soundfile.SoundFile:
     """Open a recording.
 
     Raises:
-        Rejected: if the file is missing, is not audio, was cut short, or promises no samples
+        Rejected: if the file is missing or may not be read, is not audio, was cut short, or promises no samples
     """
-    if not path.is_file():
-        raise Rejected("missing file")
-    if path.stat().st_size == 0:
-        raise Rejected("empty file of 0 bytes")
+    try:
+        if not path.is_file():
+            raise Rejected("missing file")
+        with path.open("rb") as content:  # libsndfile calls every refusal a system error
+            if not content.read(1):
+                raise Rejected("empty file of 0 bytes")
+    except OSError as error:
+        raise Rejected(f"cannot be opened: {error.strerror}") from None
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw

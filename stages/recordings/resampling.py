@@ -105,12 +105,26 @@ def convert(source: Recording, target: Path) -> Converted:
     part = target.with_name(target.name + ".part")
     try:
         with open_audio(source.path) as file:
-            samples = _write(_resample(mono_blocks(file, *segment(file, source)), file.samplerate), part)
+            blocks = _varying(mono_blocks(file, *segment(file, source)))
+            samples = _write(_resample(blocks, file.samplerate), part)
         converted = Converted(samples, fingerprint(part))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return converted
+
+
+def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass on the blocks of a recording whose samples are not all the same.
+
+    Looked at before resampling, which would ring at both ends of a constant.
+    """
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        low, high = min(low, block.min()), max(high, block.max())
+        yield block
+    if low == high != 0:  # zeros are silence, which is looked for at 16 bit
+        raise Rejected(f"constant signal: every sample is {low:.6g} of full scale")
 
 
 def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
