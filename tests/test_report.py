@@ -160,7 +160,7 @@ def test_a_forest_that_hears_is_reported_beside_those_of_one_branch(tmp_path, fo
     rows = results.rows()
     page = Page(report(tmp_path, rows, rows, targets=DIMENSIONS, forest=forest))
     details = json.loads((tmp_path / predictions.DETAILS).read_text())["forest"]
-    alone = ["Forest minus text-alone", "Forest minus audio-alone", "Forest minus zero-shot"]
+    alone = ["Forest minus text alone", "Forest minus audio alone", "Forest minus zero-shot"]
     for word in alone:
         assert (word in page.text) == ("text" in forest)
     assert "Forest minus majority" in page.text

@@ -47,7 +47,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def found(trained: Trained, rows: pd.DataFrame, tmp_path: Path) -> Evaluation:
-    return evaluate(trained, None, rows, settings(nli=str(written(tmp_path / "mnli", "bert"))), CPU)
+    return evaluate(trained, None, rows, False, settings(nli=str(written(tmp_path / "mnli", "bert"))), CPU)
 
 
 def gold(rows: pd.DataFrame, split: str) -> np.ndarray:
@@ -114,13 +114,13 @@ def test_the_predictions_are_read_as_they_were_written(found: Evaluation, tmp_pa
 
 
 def test_without_a_model_there_is_no_nli(trained: Trained, rows: pd.DataFrame):
-    found = evaluate(trained, None, rows, settings(), CPU)
+    found = evaluate(trained, None, rows, False, settings(), CPU)
     assert not [name for name in (*found.table, *found.scores, *found.details) if "nli" in name]
     assert found.details["vad"]["tests"].keys() == {"zero_shot", "mean_predictor"}
 
 
 def test_a_test_set_without_ratings_has_no_scores_of_them(trained: Trained, rows: pd.DataFrame, tmp_path: Path):
     rows.loc[rows["split"] == "test", VAD] = np.nan
-    found = evaluate(trained, None, rows, settings(nli=str(written(tmp_path / "mnli"))), CPU)
+    found = evaluate(trained, None, rows, False, settings(nli=str(written(tmp_path / "mnli"))), CPU)
     assert found.scores["mean_predictor"] == found.scores["zero_shot_nli"] == {}
     assert found.table["valence_nli"].notna().all()

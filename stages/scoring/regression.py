@@ -32,6 +32,8 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> float:
     >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
     1.0
     """
+    if np.ptp(truth) == 0 or np.ptp(prediction) == 0:  # rounding gives equal values a little spread
+        return 0.0
     spread = truth.std() * prediction.std()
     covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
     return float(np.clip(covariance / spread, -1, 1)) if spread > 0 else 0.0
