@@ -264,6 +264,16 @@ def test_no_known_speaker_crosses_parts_and_no_dialogue_of_unknown_ones():
     assert part[unknown].groupby(rows["session"]).nunique().eq(1).all()
 
 
+def test_neither_speaker_nor_session_crosses_parts_where_each_pair_has_its_own():
+    rows = table(6, 5)
+    rows["session"] = [f"Ses0{i // 10}" for i in range(30)]  # as in IEMOCAP, of which three sessions are trained on
+    for column in ("speaker", "session"):
+        found = [set(part[column]) for part in parts_of(rows)]
+        assert sum(map(len, found)) == rows[column].nunique()
+    assert len(parts_of(rows, 5)) == 5  # more than sessions: by speaker
+    assert all(part["speaker"].nunique() <= 2 for part in parts_of(rows, 5))
+
+
 def test_sessions_of_two_corpora_with_one_name_are_two():
     rows = pd.concat([table(1, 6, session="1"), table(1, 6, session="1", corpus="other")], ignore_index=True)
     rows["utterance"], rows["speaker"] = [f"x/{i}" for i in range(12)], ""
