@@ -13,8 +13,8 @@ from stages.contracts.manifest import Emotion, Identifier, Set, Sex, Vad
 from stages.contracts.tables import Row
 
 
-class AudioItem(Row):
-    """An utterance of the audio branch: an emotion to classify, or VAD to predict, or both."""
+class Item(Row):
+    """An utterance, who says it, and the set it is in."""
 
     utterance: Identifier
     corpus: str
@@ -23,22 +23,20 @@ class AudioItem(Row):
     session: str = ""
     language: str = ""
     split: Set
+
+
+class AudioItem(Item):
+    """An utterance of the audio branch: an emotion to classify, or VAD to predict, or both."""
+
     emotion: Literal[Emotion, ""] = ""
     valence: Vad = float("nan")
     arousal: Vad = float("nan")
     dominance: Vad = float("nan")
 
 
-class TextItem(Row):
+class TextItem(Item):
     """An utterance of the text branch: VAD for the regressor, an emotion for the forest, or both."""
 
-    utterance: Identifier
-    corpus: str
-    speaker: str = ""
-    sex: Sex = ""
-    session: str = ""
-    language: str = ""
-    split: Set
     transcript: Annotated[str, Field(min_length=1)]
     emotion: Literal[Emotion, ""] = ""
     valence: Vad = float("nan")
