@@ -110,8 +110,7 @@ def test_the_loss_is_that_of_standardised_ratings(tiny: Path, tmp_path: Path, lo
     assert row["dev/loss"] == pytest.approx({"mse": mse, "ccc": ccc, "mse_ccc": mse + ccc}[loss], rel=1e-4)
     assert row["dev/mse"] == pytest.approx(((gold - said) ** 2).mean(), rel=1e-4)
     assert row["dev/rmse"] == pytest.approx(row["dev/mse"] ** 0.5)
-    best = min(row["dev/mse"] for row in tracker.history), max(row["dev/ccc"] for row in tracker.history)
-    assert row["dev/mse"] == best[0] if loss == "mse" else row["dev/ccc"] == best[1]
+    assert row["dev/ccc"] == max(row["dev/ccc"] for row in tracker.history)
 
 
 def test_bfloat16_is_of_the_training_alone(tiny: Path, tmp_path: Path):

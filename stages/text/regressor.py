@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from stages.contracts.errors import UserError
@@ -27,6 +29,8 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
 
 class Regressor(Network):
     """Valence, arousal and dominance of a text."""
+
+    goal: ClassVar[Goal] = Goal("ccc", greater_is_better=True)  # the dev score that picks the epoch, as with sound
 
     def __init__(self, encoder: nn.Module, settings: Text, targets: Targets) -> None:
         """Build the model.
@@ -65,12 +69,6 @@ class Regressor(Network):
             vad: on the 1..5 scale, [batch, 3]
         """
         return REGRESSION_LOSSES[self.settings.loss](outputs, self.targets.standardise(vad))
-
-    @property
-    def goal(self) -> Goal:
-        """Return the dev score that picks the epoch: CCC where the loss has a correlation in it, else MSE."""
-        correlation = self.settings.loss in ("ccc", "pcc", "mse_ccc")
-        return Goal("ccc", greater_is_better=True) if correlation else Goal("mse", greater_is_better=False)
 
     def tiers(self) -> list[Tier]:
         """Return what learns how fast: of L blocks the last one and the head at the full rate, those below slower.
