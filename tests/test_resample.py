@@ -49,7 +49,7 @@ def test_stage_keeps_the_good_in_order_and_lists_the_bad(workspace, capsys):
     (raw / "text.wav").write_text("no audio")
     soundfile.write(workspace / "far.wav", noise(16_000), 16_000)
     rows = [
-        row("x/2 ü", "ä b.wav", emotion="fear", seconds=24_001 / 48_000, sha256="old"),
+        row("x/2 ü", "ä b.wav", emotion="fear", seconds=24_001 / 48_000),
         row("x/1", "text.wav"),
         row("x/3", "gone.wav"),
         row("x/0", str(workspace / "far.wav"), valence=4.5),

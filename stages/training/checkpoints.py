@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from stages.contracts.outputs import write_text
 from stages.contracts.parameters import Runtime
 from stages.training.processes import barrier, is_first
 
@@ -70,9 +71,7 @@ def _key(choices: Iterable[str], files: Iterable[Path]) -> str:
 
 def complete(checkpoint: Path, history: History) -> None:
     """Say that a checkpoint is whole, and what came before it."""
-    scratch = checkpoint / f"{HISTORY}.partial"
-    scratch.write_text(json.dumps(history), encoding="utf-8")
-    scratch.replace(checkpoint / HISTORY)
+    write_text(json.dumps(history), checkpoint / HISTORY)
 
 
 def found(folder: Path) -> list[Path]:

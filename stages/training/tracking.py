@@ -14,6 +14,7 @@ from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.contracts.errors import UserError
+from stages.contracts.outputs import write_json
 from stages.training.processes import is_first
 
 # What the Trainer reports beside scores: times differ from run to run, and outputs must not.
@@ -44,7 +45,7 @@ def live(folder: Path) -> Iterator[Live | None]:
 def write_nothing(folder: Path) -> None:
     """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text("{}\n", encoding="utf-8")
+    write_json({}, folder / "metrics.json")
 
 
 class Goal(NamedTuple):
