@@ -97,7 +97,10 @@ def write(
     """
     (folder / DESCRIPTION).unlink(missing_ok=True)  # without it there is no store; it is written last
     entries: list[dict[str, Any]] = []
-    with _stream(folder / "frames.npy", (dim,)) as frames, _stream(folder / "layers.npy", (2, layers, dim)) as statistics:
+    with (
+        _stream(folder / "frames.npy", (dim,)) as frames,
+        _stream(folder / "layers.npy", (2, layers, dim)) as statistics,
+    ):
         for utterance, clip, statistic in encodings:
             entries.append({"utterance": utterance, "offset": frames.rows, "frames": len(clip)})
             frames.append(clip, utterance)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from stages.contracts.parents import end_with_parent
 
 # What the system says, and what is to be done about it.
 REMEDIES = {
@@ -21,9 +24,9 @@ REMEDIES = {
     errno.EIO: "look after that disk",
 }
 # Libraries write, too, and have words of their own: those in Rust (safetensors, tokenizers) give the system's number,
-# PyTorch and NumPy that less was written than wanted.
+# PyTorch and NumPy that less was written than wanted; SQLite keeps DVC's state.
 NUMBERED = re.compile(r"\(os error (\d+)\)")
-SHORT = re.compile(r"PytorchStreamWriter|unexpected pos \d+|file write failed|\d+ requested and \d+ written")
+SHORT = re.compile(r"PytorchStreamWriter|unexpected pos \d+|\d+ requested and \d+ written|disk I/O error|disk is full")
 
 
 class UserError(Exception):
@@ -36,10 +39,14 @@ class UserError(Exception):
 def run(stage: Callable[[], None]) -> None:
     """Run a stage; a :class:`UserError` and a fault of the system become a message alone, without a traceback.
 
-    Of processes that work together the first one says it.
+    Of processes that work together the first one says it. Where DVC or torchrun started the stage, it ends with them.
     """
+    if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & set(os.environ):
+        end_with_parent()
     try:
         stage()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except UserError as error:
         _leave(str(error))
     except Exception as error:
@@ -64,6 +71,8 @@ def fault(error: BaseException, path: Path) -> str | None:
     if number is None or isinstance(error, UserError):
         return None
     name = getattr(error, "filename", None) or path
+    if str(name).endswith(".part"):  # the scratch file beside it; see outputs.writing
+        name = path
     remedy = f"{REMEDIES[number]}, then " if number in REMEDIES else ""
     return f"{name}: {os.strerror(number)}; {remedy}run again: what is finished is not repeated"
 

@@ -14,6 +14,22 @@ from stages.contracts.errors import UserError, fault
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say what it was that could not be written, or read for it, where the block fails for a fault of the system.
+
+    Raises:
+        UserError: saying why and what to do
+    """
+    try:
+        yield
+    except Exception as error:
+        told = fault(error, path)
+        if told is None:
+            raise
+        raise UserError(told) from error
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a file to write to, which takes the place of ``path`` in one step when the block ends well.
 
@@ -25,20 +41,14 @@ def writing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
-            left.unlink(missing_ok=True)
-        yield part
-        if not part.exists():
-            raise UserError(f"{path}: another run has written it meanwhile; let one run at a time do so")
-        part.replace(path)
-    except Exception as error:
-        if isinstance(error, OSError) and error.filename == str(part):
-            error.filename = str(path)
-        told = fault(error, path)
-        if told is None:
-            raise
-        raise UserError(told) from error
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
+                left.unlink(missing_ok=True)
+            yield part
+            if not part.exists():
+                raise UserError(f"{path}: another run has written it meanwhile; let one run at a time do so")
+            part.replace(path)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import audio_path
+from stages.contracts.parents import begin_as_worker
 from stages.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
 
 Job = tuple[Recording, Path]  # source and target
@@ -73,7 +74,7 @@ def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Reje
 def _in_processes(
     attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
 ) -> list[Converted | Rejected]:
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
         results = pool.map(attempt, jobs, chunksize=8)
         return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
 

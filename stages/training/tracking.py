@@ -14,7 +14,7 @@ from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.contracts.errors import UserError
-from stages.contracts.outputs import write_json
+from stages.contracts.outputs import naming, write_json
 from stages.training.processes import is_first
 
 # What the Trainer reports beside scores: times differ from run to run, and outputs must not.
@@ -36,7 +36,9 @@ def live(folder: Path) -> Iterator[Live | None]:
         yield None
         return
     try:
-        with Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False) as opened:
+        with naming(folder):
+            opened = Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False)
+        with opened:
             yield opened
     except SCMError as error:
         raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
@@ -121,9 +123,10 @@ class Tracker(TrainerCallback):
     def _add(self, row: dict[str, float]) -> None:
         self.history.append(row)
         if self.live is not None:
-            for key, value in row.items():
-                self.live.log_metric(key, value)
-            self.live.next_step()
+            with naming(Path(self.live.dir)):
+                for key, value in row.items():
+                    self.live.log_metric(key, value)
+                self.live.next_step()
         if self.board is not None:
             for key, value in row.items():
                 self.board.add_scalar(key, value, len(self.history))
