@@ -138,9 +138,10 @@ def as_anybody() -> list[str]:
 # ---- on recordings of noise: quick
 
 
-@pytest.fixture
-def noisy(tmp_path):
-    """Return a folder with what the resample stage reads, and what it then makes."""
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """Return a folder with what the resample stage reads, and what it makes of it."""
+    tmp_path = tmp_path_factory.mktemp("noisy")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     draw = np.random.default_rng(1)
     rows = []
@@ -154,11 +155,11 @@ def noisy(tmp_path):
     manifest = tables.check(rows, Utterance, "rows")
     write_manifest(manifest, tmp_path / resample.RAW)
     write_manifest(manifest.assign(path=""), tmp_path / "data/raw/text.csv")
+    end(start(tmp_path, "resample"))
     return tmp_path
 
 
 def test_a_killed_resampling_leaves_no_process_and_ends_in_the_same_bytes(noisy):
-    end(start(noisy, "resample"))
     expected = made(noisy, "resample")
     assert len(expected) == 26
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -170,15 +171,20 @@ def test_a_killed_resampling_leaves_no_process_and_ends_in_the_same_bytes(noisy)
         kill(process, number)
         whole(noisy, "resample", expected)
         assert not (noisy / resample.AUDIO).exists()
+    process = start(noisy, "resample")
+    while not (workers := psutil.Process(process.pid).children()):
+        time.sleep(0.005)
+    workers[0].kill()
+    assert "a process that resamples was killed" in end(process, expected=1)
     end(start(noisy, "resample"))
     assert made(noisy, "resample") == expected  # nothing is left of what was being written
 
 
 @pytest.mark.parametrize("fault", ["full", "limited", "read-only", "forbidden"])
 def test_what_cannot_be_written_is_one_message_and_the_next_run_finishes(noisy, fault):
-    end(start(noisy, "resample"))
+    clear(noisy, "split")
     splits = noisy / "data/splits"
-    splits.mkdir()
+    splits.mkdir(exist_ok=True)
     before, limit = [], None
     if fault == "full":
         before = mounted(splits, "size=4k,nr_inodes=2")
@@ -208,6 +214,7 @@ def test_a_source_that_may_not_be_read_is_listed_with_its_reason(noisy):
     before = as_anybody()
     (noisy / "recordings/3.wav").chmod(0)
     end(start(noisy, "resample", before))
+    (noisy / "recordings/3.wav").chmod(0o644)
     rejected = (noisy / resample.REJECTED).read_text().splitlines()
     assert rejected[1:] == [f"x/3,{noisy}/recordings/3.wav,cannot be opened: Permission denied"]
 
