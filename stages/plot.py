@@ -170,6 +170,7 @@ def _draw(
         "vad": vad.draw,
         "vad_audio": vad.draw,
     }
+    FIGURES.mkdir(parents=True, exist_ok=True)
     drawn = [name for name in draw if len(numbers[name])]
     for name in drawn:
         draw[name](numbers[name], FIGURES / f"{name}.png", dpi)
