@@ -20,6 +20,7 @@ import pandas as pd
 
 from stages.contracts import experiments, predictions
 from stages.contracts.errors import UserError, run
+from stages.contracts.outputs import write_json
 from stages.contracts.predictions import PREDICTED, targets_of
 from stages.contracts.tables import SHOWN
 from stages.scoring.bootstrap import classification_intervals, regression_intervals
@@ -81,9 +82,8 @@ def _pool(folds: dict[int, str]) -> None:
         )
     scores = _scores(table, folds)
     name = next(iter(folds.values()))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    table.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
-    (FOLDER / f"{name}.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    predictions.write(table, FOLDER / f"{name}.csv")
+    write_json(scores, FOLDER / f"{name}.json")
     print(f"{len(folds)} folds, {len(table)} utterances, {table['speaker'].nunique()} speakers: {FOLDER / name}.json")
     for metric, pooled in scores["pooled"].items():
         limits = "" if pooled["low"] is None else f"  [{pooled['low']:.4f}, {pooled['high']:.4f}]"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from stages.audio import evaluation as audio
 from stages.audio import saving as audio_model
@@ -12,6 +10,7 @@ from stages.audio.store import Store
 from stages.contracts import predictions, tables
 from stages.contracts.errors import run
 from stages.contracts.forest import LEARNT, Learnt
+from stages.contracts.outputs import write_json
 from stages.contracts.parameters import load
 from stages.contracts.splits import read_audio, read_text
 from stages.forest import evaluation as forest
@@ -36,13 +35,9 @@ def main() -> None:
         predictions.write(found.table, path)
     predictions.write(heard.embedding, predictions.EMBEDDING)
     branches = {"audio": heard, "text": read, "forest": met}
-    _write(predictions.DETAILS, {name: found.details for name, found in branches.items()})
-    _write(Path("metrics/evaluation.json"), {name: found.scores for name, found in branches.items()})
+    write_json({name: found.details for name, found in branches.items()}, predictions.DETAILS)
+    write_json({name: found.scores for name, found in branches.items()}, Path("metrics/evaluation.json"))
     print(f"evaluate: {len(heard.table)} utterances heard, {len(read.table)} read")
-
-
-def _write(path: Path, scores: dict[str, Any]) -> None:
-    path.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages.contracts import tables
 from stages.contracts.errors import UserError, run
 from stages.contracts.parameters import load
 from stages.contracts.splits import TEXT, read_text
@@ -58,7 +59,7 @@ def write_log(history: list[dict[str, float]], path: Path) -> None:
     """Write one line per epoch, six decimals: losses of standardised VAD, errors on the 1..5 scale."""
     table = pd.DataFrame(history, columns=list(LOG.values()), dtype=float).set_axis(list(LOG), axis=1)
     table.insert(0, "epoch", range(1, len(table) + 1))
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    tables.write_cells(table, path, "%.6f")
 
 
 def _write_nothing() -> None:

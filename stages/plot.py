@@ -15,6 +15,7 @@ from stages.backbones.catalogue import find
 from stages.contracts import predictions, splits, tables
 from stages.contracts.errors import run
 from stages.contracts.manifest import DIMENSIONS, Rejection
+from stages.contracts.outputs import write_text
 from stages.contracts.parameters import Parameters, load
 from stages.contracts.predictions import AUDIO_COLUMNS, NLI, PREDICTED, ZERO_SHOT
 from stages.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
@@ -59,7 +60,7 @@ def main() -> None:
         # load returns the groups in the order asked for, which is that of the file
         "parameters": {name: group.model_dump() for name, group in zip(Parameters.model_fields, groups, strict=False)},
     }
-    REPORT.write_text(page.render(content, drawn, plot.dpi), encoding="utf-8", newline="\n")
+    write_text(page.render(content, drawn, plot.dpi), REPORT)
     print(f"plot: {len(drawn)} figures, {REPORT}")
     if publish.push_to_hub:
         _publish(publish.push_to_hub, content)
@@ -83,7 +84,7 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
     rated = text[text[list(DIMENSIONS)].notna().all(axis=1)]
     none = audio[:0].reindex(columns=list(AUDIO_COLUMNS))
     classified, regressed = (none, audio) if predictions.targets_of(audio) else (audio, none)
-    embedding = pd.read_csv(predictions.EMBEDDING, dtype={"utterance": str})
+    embedding = predictions.read_embedding()
     heard = embedding.merge(parts["audio"].loc[parts["audio"]["emotion"] != "", ["utterance", "emotion"]])
     groups = {"audio": details["audio"], "text": details["text"].get("emotion", {}), "forest": details["forest"]}
     numbers = {
@@ -99,9 +100,8 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
         "vad": vad.histogram(rated),
         "vad_audio": vad.histogram(regressed),
     }
-    NUMBERS.mkdir(parents=True, exist_ok=True)
     for name, table in numbers.items():
-        table.to_csv(NUMBERS / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        tables.write_cells(table, NUMBERS / f"{name}.csv", "%.6g")
     return numbers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import Rejection, read_manifest, write_manifest
 from stages.contracts.parameters import load
+from stages.recordings.reading import Recording, describe
 from stages.recordings.resampling import convert_all, divide, recordings
 
 RAW = Path("data/raw/audio/manifest.csv")
@@ -24,8 +26,11 @@ def main() -> None:
     resample, runtime = load("resample", "runtime")
     manifest = read_manifest(RAW)
     names = manifest["utterance"] + ".flac"
-    jobs = zip(recordings(manifest, RAW), [AUDIO.parent / name for name in names], strict=True)
+    sources = recordings(manifest, RAW)
+    AUDIO.unlink(missing_ok=True)  # written last: with it, all the recordings are there
+    jobs = zip(sources, [AUDIO.parent / name for name in names], strict=True)
     kept, rejected = divide(manifest, convert_all(list(jobs), runtime.workers))
+    refuse_changed(manifest, sources)
     kept = kept.assign(path=names[kept.index], start=math.nan, end=math.nan)  # a segment is a file of its own now
     if len(kept) + len(rejected) != len(manifest):
         raise AssertionError(f"{len(manifest)} rows in, {len(kept)} kept, {len(rejected)} rejected")
@@ -34,6 +39,24 @@ def main() -> None:
     refuse_many(rejected, len(manifest), resample.max_rejected)
     write_manifest(kept, AUDIO)
     print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {SAMPLE_RATE} Hz; {len(rejected)} rejected")
+
+
+def refuse_changed(manifest: pd.DataFrame, sources: Sequence[Recording]) -> None:
+    """Stop when a file is no longer the one that the fetch stage saw, whether it changed before it was read or since.
+
+    Raises:
+        UserError: naming the files
+    """
+    found = [sha256 for sha256, _ in describe(sources)]
+    changed = manifest[(manifest["sha256"] != "") & (manifest["sha256"] != found)].drop_duplicates("path")
+    if len(changed):
+        first = changed.head(tables.SHOWN)
+        lines = [f"{row.utterance} ({row.path})" for row in first.itertuples()]
+        lines += [f"... and {len(changed) - len(first)} more"] if len(changed) > len(first) else []
+        raise UserError(
+            f"{len(changed)} file(s) have changed, or gone, since the fetch stage read the corpora; let them be, then "
+            "`dvc repro -f fetch` and `dvc repro`\n  " + "\n  ".join(lines)
+        )
 
 
 def refuse_many(rejected: pd.DataFrame, total: int, allowed: float) -> None:

@@ -49,7 +49,7 @@ def test_stage_keeps_the_good_in_order_and_lists_the_bad(workspace, capsys):
     (raw / "text.wav").write_text("no audio")
     soundfile.write(workspace / "far.wav", noise(16_000), 16_000)
     rows = [
-        row("x/2 ü", "ä b.wav", emotion="fear", seconds=24_001 / 48_000, sha256="old"),
+        row("x/2 ü", "ä b.wav", emotion="fear", seconds=24_001 / 48_000),
         row("x/1", "text.wav"),
         row("x/3", "gone.wav"),
         row("x/0", str(workspace / "far.wav"), valence=4.5),
@@ -92,6 +92,38 @@ def test_stage_stops_when_too_many_are_bad_and_says_which(workspace):
     assert message.count("missing file") == 10 and "x/0 (0.wav): missing file" in message
     assert "rejected.csv" in message and len(tables.read(resample.REJECTED, Rejection)) == 12
     assert not resample.AUDIO.exists()
+
+
+@pytest.mark.parametrize("change", ["before", "meanwhile", "gone"])
+def test_a_recording_that_is_no_longer_what_was_fetched_stops_the_run_by_name(workspace, monkeypatch, change):
+    paths = [workspace / f"{name}.wav" for name in "ab"]
+    for path in paths:
+        soundfile.write(path, noise(9_000), 16_000)
+    rows = [row(f"x/{path.stem}", str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
+    run(rows)  # as long as nothing changes, nothing is said
+    convert_all = resample.convert_all
+
+    def converted(*arguments) -> list:
+        outcomes = convert_all(*arguments)
+        soundfile.write(paths[1], noise(8_000), 16_000)  # while the last ones are decoded
+        return outcomes
+
+    if change == "before":
+        soundfile.write(paths[1], noise(8_000), 16_000)
+    elif change == "gone":
+        paths[1].unlink()
+    else:
+        monkeypatch.setattr(resample, "convert_all", converted)
+    with pytest.raises(UserError) as error:
+        run(rows)
+    assert str(error.value).startswith("1 file(s) have changed, or gone, since the fetch stage read the corpora")
+    assert "`dvc repro -f fetch` and `dvc repro`" in str(error.value)
+    assert str(error.value).endswith(f"x/b ({paths[1]})")
+    assert not resample.AUDIO.exists()  # nothing that the next stage would take for whole
+    monkeypatch.undo()
+    monkeypatch.chdir(workspace)
+    rows[1]["sha256"] = hashlib.sha256(paths[1].read_bytes()).hexdigest() if paths[1].exists() else ""
+    assert len(run(rows)[0]) == (1 if change == "gone" else 2)
 
 
 def test_stage_goes_on_at_exactly_the_allowed_share(workspace):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -28,9 +29,11 @@ from pydantic import Field
 from stages.contracts import tables
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import Identifier
+from stages.contracts.outputs import write_json, writing
 from stages.contracts.tables import Row
 
 FOLDER = Path("data/encoded")
+DESCRIPTION = "encoding.json"
 KIND = np.dtype(np.float16)
 
 Encoding = tuple[str, np.ndarray, np.ndarray]  # utterance, its frames [frames, dim], its statistics [2, layers, dim]
@@ -47,11 +50,10 @@ class Entry(Row):
 class _Stream:
     """An ``.npy`` file of rows whose number is known only at the end."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.path = path
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        self.file = file
         self.shape = shape  # of one row
         self.rows = 0
-        self.file: BinaryIO = path.open("wb")
         self._header()
 
     def _header(self) -> None:
@@ -69,10 +71,9 @@ class _Stream:
         self.file.write(halves.tobytes())
         self.rows += len(rows)
 
-    def close(self) -> None:
+    def complete(self) -> None:
         self.file.seek(0)
         self._header()
-        self.file.close()
 
 
 def write(
@@ -94,17 +95,26 @@ def write(
     Raises:
         UserError: naming the utterance whose values do not fit float16
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    frames, statistics = _Stream(folder / "frames.npy", (dim,)), _Stream(folder / "layers.npy", (2, layers, dim))
+    (folder / DESCRIPTION).unlink(missing_ok=True)  # without it there is no store; it is written last
     entries: list[dict[str, Any]] = []
-    for utterance, clip, statistic in encodings:
-        entries.append({"utterance": utterance, "offset": frames.rows, "frames": len(clip)})
-        frames.append(clip, utterance)
-        statistics.append(statistic[None], utterance)
-    frames.close()
-    statistics.close()
+    with (
+        _stream(folder / "frames.npy", (dim,)) as frames,
+        _stream(folder / "layers.npy", (2, layers, dim)) as statistics,
+    ):
+        for utterance, clip, statistic in encodings:
+            entries.append({"utterance": utterance, "offset": frames.rows, "frames": len(clip)})
+            frames.append(clip, utterance)
+            statistics.append(statistic[None], utterance)
     tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / "index.csv", Entry)
-    (folder / "encoding.json").write_text(json.dumps(encoding, indent=2) + "\n", encoding="utf-8")
+    write_json(encoding, folder / DESCRIPTION)
+
+
+@contextmanager
+def _stream(path: Path, shape: tuple[int, ...]) -> Iterator[_Stream]:
+    with writing(path) as part, part.open("wb") as file:
+        stream = _Stream(file, shape)
+        yield stream
+        stream.complete()
 
 
 class Store:
@@ -112,7 +122,7 @@ class Store:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
-        self.encoding: dict[str, Any] = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
+        self.encoding: dict[str, Any] = _description(folder)
         self.index = tables.read(folder / "index.csv", Entry).set_index("utterance")
         self._layers = np.load(folder / "layers.npy", mmap_mode="r")
         self._rows = {utterance: row for row, utterance in enumerate(self.index.index)}
@@ -121,7 +131,7 @@ class Store:
     @property
     def files(self) -> list[Path]:
         """Return the files by which its content can be told; the frames are those that the statistics are of."""
-        return [self.folder / name for name in ("encoding.json", "index.csv", "layers.npy")]
+        return [self.folder / name for name in (DESCRIPTION, "index.csv", "layers.npy")]
 
     def __iter__(self) -> Iterator[Encoding]:
         """Go through the utterances in their order."""
@@ -159,3 +169,10 @@ class Store:
         if row is None:
             raise UserError(f"{self.folder}: no encoding of {utterance}; run `dvc repro encode`")
         return row
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no encodings here; run `dvc repro encode`") from None

@@ -91,13 +91,17 @@ class Rejection(Row):
     reason: Annotated[str, Field(min_length=1)]
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
+def read_manifest(path: Path, foreign: bool = False) -> pd.DataFrame:
     """Read a manifest as written; rows keep their order.
+
+    Args:
+        path: of the file
+        foreign: the user wrote it, not the pipeline
 
     Raises:
         UserError: naming row and column of each violation, or the identifiers that occur twice
     """
-    frame = tables.read(path, Utterance)
+    frame = tables.read(path, Utterance, foreign)
     check_unique(frame, str(path))
     return frame
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.tables import read_cells
+from stages.contracts.tables import as_it_was, read_written, write_cells
 
 AUDIO = Path("data/predictions/audio.csv")
 TEXT = Path("data/predictions/text.csv")
@@ -89,13 +89,12 @@ def targets_of(table: pd.DataFrame) -> list[str]:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table of predictions."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
+    write_cells(table, path)
 
 
 def read_audio(source: Path | TextIO = AUDIO) -> pd.DataFrame:
     """Read the audio predictions, of classes or of dimensions; probabilities and dimensions are numbers."""
-    table = read_cells(source)
+    table = read_written(source)
     rated = targets_of(table)
     _require(table, ("utterance", *WHO, *rated) if rated else AUDIO_COLUMNS, source)
     return table.astype({name: float for name in table.columns if name.startswith((PROBABILITY, *rated))})
@@ -103,7 +102,7 @@ def read_audio(source: Path | TextIO = AUDIO) -> pd.DataFrame:
 
 def read_text(source: Path | TextIO = TEXT) -> pd.DataFrame:
     """Read the text predictions; what is not known or was not predicted is NaN, an emotion empty."""
-    table = read_cells(source)
+    table = read_written(source)
     _require(table, TEXT_COLUMNS, source)
     numbers = [name for name in table.columns if name.startswith((*DIMENSIONS, PROBABILITY))]
     return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in numbers})
@@ -111,9 +110,15 @@ def read_text(source: Path | TextIO = TEXT) -> pd.DataFrame:
 
 def read_forest(source: Path | TextIO = FOREST) -> pd.DataFrame:
     """Read the predictions of a forest that hears; of one that does not there is no row."""
-    table = read_cells(source)
+    table = read_written(source)
     _require(table, FOREST_COLUMNS, source)
     return table.astype({name: float for name in table.columns if name.startswith(PROBABILITY)})
+
+
+def read_embedding(path: Path = EMBEDDING) -> pd.DataFrame:
+    """Read the principal components of some utterances' embeddings."""
+    table = pd.read_csv(path, dtype={"utterance": str})
+    return table.assign(utterance=table["utterance"].map(as_it_was))
 
 
 def _require(table: pd.DataFrame, columns: Sequence[str], source: Path | TextIO) -> None:

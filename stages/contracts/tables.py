@@ -1,8 +1,16 @@
-"""CSV tables whose every row is checked against a typed model, on reading and on writing."""
+"""CSV tables whose every row is checked against a typed model, on reading and on writing.
+
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@`` or a control character for a formula and computes
+it, whoever wrote it (OWASP, "CSV Injection"; CWE-1236). Words that begin so come from corpora, which others made. So
+:func:`write_cells` puts an apostrophe before them, and before words that begin with apostrophes and then so:
+:func:`read_written` takes one away, and what was written comes back as it was. Numbers stay numbers, ``-0.5`` too.
+Tables that the pipeline has not written are read as they are.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,7 +20,10 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from stages.contracts.errors import UserError
+from stages.contracts.outputs import writing
 
+FORMULA = re.compile(r"'*[=+\-@\t\r\n\x00]")  # how words begin that are written with an apostrophe before them
+LONE = re.compile(r"\r(?!\n)")  # the line end of another age: readers take it for the end of a row
 SHOWN = 10  # violations named in one message; a table with thousands is not read to the end by anyone
 
 
@@ -56,18 +67,40 @@ def check(rows: Iterable[Mapping[str, Any]], row: type[Row], name: str, first: i
 
 def write(frame: pd.DataFrame, path: Path, row: type[Row]) -> None:
     """Check ``frame`` against ``row`` and write it as UTF-8 CSV with Unix line ends."""
-    checked = check(frame.to_dict("records"), row, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checked.to_csv(path, index=False, lineterminator="\n")
+    write_cells(check(frame.to_dict("records"), row, str(path)), path)
 
 
-def read(path: Path, row: type[Row]) -> pd.DataFrame:
+def write_cells(frame: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
+    """Write a table as UTF-8 CSV with Unix line ends; no spreadsheet takes its words for formulas.
+
+    Raises:
+        UserError: if it cannot be written
+    """
+    words = frame.select_dtypes(exclude=["number", "bool"]).columns
+    safe = frame.assign(**{name: frame[name].map(_harmless) for name in words})
+    with writing(path) as part:
+        safe.to_csv(part, index=False, float_format=float_format, lineterminator="\n")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = LONE.sub("\n", value)
+    return f"'{value}" if FORMULA.match(value) else value
+
+
+def read(path: Path, row: type[Row], foreign: bool = False) -> pd.DataFrame:
     """Read a CSV written by :func:`write` or by hand (BOM, CRLF and semicolons are accepted).
+
+    Args:
+        path: of the file
+        row: the model every row must satisfy
+        foreign: somebody else wrote it: an apostrophe is an apostrophe
 
     Raises:
         UserError: if the file is absent, not a table, lacks a column, or a value breaks a rule
     """
-    cells = read_cells(path)
+    cells = read_cells(path) if foreign else read_written(path)
     required = [name for name, field in row.model_fields.items() if field.is_required()]
     missing = [name for name in required if name not in cells.columns]
     if missing:
@@ -76,6 +109,20 @@ def read(path: Path, row: type[Row]) -> pd.DataFrame:
             f"the columns are {', '.join(row.model_fields)}"
         )
     return check(cells.to_dict("records"), row, str(path), first=2)
+
+
+def read_written(source: Path | TextIO) -> pd.DataFrame:
+    """Return every cell of a CSV that :func:`write_cells` wrote as the text it was; see :func:`read_cells`."""
+    return read_cells(source).map(as_it_was)
+
+
+def as_it_was(cell: str) -> str:
+    """Return the words that :func:`write_cells` wrote as ``cell``.
+
+    >>> as_it_was("'-- no"), as_it_was("'tis"), as_it_was("''=1")
+    ('-- no', "'tis", "'=1")
+    """
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def read_cells(source: Path | TextIO) -> pd.DataFrame:

@@ -24,12 +24,14 @@ Licence: sound, sentences and labels are made by this program and free to use; f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from stages.contracts.outputs import writing
 from stages.contracts.parameters import Demo
 from stages.corpora.demo_text import compose
 from stages.corpora.espeak import SAMPLE_RATE, Sentence, speak
@@ -112,7 +114,6 @@ def make(folder: Path, settings: Demo) -> list[dict[str, Any]]:
     Raises:
         UserError: if the synthesiser does not run here
     """
-    folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(1, settings.speakers + 1):
         speaker = _speaker(number, settings.seed)
@@ -123,7 +124,10 @@ def make(folder: Path, settings: Demo) -> list[dict[str, Any]]:
         for take, samples, rng in zip(takes, spoken, streams, strict=True):
             path = folder / f"{take.name}.wav"
             recording = _record(np.frombuffer(samples, np.int16), take.cues, rng)
-            soundfile.write(path, recording, SAMPLE_RATE, subtype="PCM_16")
+            content = BytesIO()  # libsndfile says nothing of a disk that is full when it closes a file
+            soundfile.write(content, recording, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+            with writing(path) as part:
+                part.write_bytes(content.getvalue())
             rows.append(_row(take, speaker, path))
     return rows
 

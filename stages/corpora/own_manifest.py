@@ -28,5 +28,5 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: naming row and column of each violation
     """
-    rows = read_manifest(path).to_dict("records")
+    rows = read_manifest(path, foreign=True).to_dict("records")
     return [row | {"path": audio_path(path, row["path"]) if row["path"] else ""} for row in rows]

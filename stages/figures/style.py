@@ -13,6 +13,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from stages.contracts.outputs import writing
+
 # Okabe and Ito, "Color Universal Design", 2008: distinct for all common forms of colour vision.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")  # five and eight have no common factor: 40 pairs before one comes again
@@ -66,6 +68,6 @@ def figure(path: Path, columns: int, dpi: int, size: float = 3.2) -> Iterator[tu
     with plt.rc_context(SETTINGS):
         drawn, axes = plt.subplots(1, columns, figsize=(columns * size, size * 7 / 8), squeeze=False)
         yield drawn, list(axes[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(path, dpi=dpi, metadata={"Software": None})  # no version: the same data, the same bytes
+        with writing(path) as part:  # no version: the same data, the same bytes
+            drawn.savefig(part, dpi=dpi, format="png", metadata={"Software": None})
         plt.close(drawn)

@@ -15,6 +15,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from stages.contracts.errors import UserError
 from stages.contracts.forest import SOURCES, features
+from stages.contracts.outputs import writing
 
 PATH = Path("models/forest.skops")
 TRUSTED = ["sklearn.tree._tree.Tree"]  # nodes refer to each other by number: _check looks at every one
@@ -23,8 +24,8 @@ LEAF = -1
 
 def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
     """Write a forest, or an empty file where there is none; the same forest gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"" if forest is None else _reproducible(skops.io.dumps(forest)))
+    with writing(path) as part:
+        part.write_bytes(b"" if forest is None else _reproducible(skops.io.dumps(forest)))
 
 
 def load(path: Path = PATH) -> RandomForestClassifier | None:

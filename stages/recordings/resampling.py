@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import audio_path
+from stages.contracts.parents import begin_as_worker
 from stages.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
 
 Job = tuple[Recording, Path]  # source and target
@@ -73,9 +75,15 @@ def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Reje
 def _in_processes(
     attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
 ) -> list[Converted | Rejected]:
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
         results = pool.map(attempt, jobs, chunksize=8)
-        return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
+        try:
+            return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that resamples was killed, by the system for want of memory perhaps; lower "
+                "runtime.workers, or free memory, then run again"
+            ) from None
 
 
 def _attempt_and_forget(job: Job) -> Converted | Rejected:
@@ -138,7 +146,7 @@ def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
 
 
 def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
-    samples, silent = 0, True
+    samples, silent, target = 0, True, path.with_suffix("")
     try:
         with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
             for block in blocks:
@@ -148,11 +156,13 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
                 silent = silent and not quantised.any()
                 file.write(quantised)
     except soundfile.SoundFileError as error:
-        raise UserError(f"{path}: cannot be written ({error}); is the disk full?") from None
+        raise UserError(
+            f"{target}: cannot be written ({error}); is the disk full? Make room there, then run again"
+        ) from None
     if samples < MIN_SAMPLES:
         raise Rejected(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
     if silent:
         raise Rejected(f"digital silence: all {samples} samples are zero at 16 bit")
     if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
-        raise UserError(f"{path}: not written whole; is the disk full?")
+        raise UserError(f"{target}: not written whole; is the disk full? Make room there, then run again")
     return samples

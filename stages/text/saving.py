@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from stages.contracts.checkpoint import Origin, load_strictly, read_state
+from stages.contracts.outputs import naming
 from stages.contracts.parameters import Text
 from stages.text.encoders import build, match
 from stages.text.regressor import Regressor
@@ -32,7 +33,8 @@ class Trained(NamedTuple):
 
 def save(trained: Trained, folder: Path = FOLDER) -> None:
     """Write ``model.safetensors``, ``config.json`` and ``tokenizer/``; the same model gives the same bytes."""
-    trained.tokenizer.save_pretrained(folder / "tokenizer")
+    with naming(folder / "tokenizer"):
+        trained.tokenizer.save_pretrained(folder / "tokenizer")
     targets = trained.model.targets
     write_model(
         folder,

@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from stages.contracts.errors import UserError
+from stages.contracts.outputs import write_text
 from stages.contracts.parameters import Runtime
 from stages.training.processes import barrier, is_first
 
@@ -26,6 +29,7 @@ ROOT = Path(".checkpoints")
 HISTORY = "history.json"
 CODE = Path(__file__).parent.parent
 BLOCK = 2**20  # bytes read at a time
+PATIENCE = 10  # seconds; a run whose parent was killed takes a moment to notice
 
 History = list[dict[str, float]]
 
@@ -42,16 +46,39 @@ def kept(stage: str, choices: Iterable[BaseModel], runtime: Runtime, files: Iter
     """
     how = f"{runtime.device} {runtime.processes} {runtime.threads}"
     own = ROOT / stage / _key([how, *(group.model_dump_json() for group in choices)], files)
-    if is_first():
-        for other in own.parent.glob("*"):
-            if other != own:
-                shutil.rmtree(other)
-        own.mkdir(parents=True, exist_ok=True)
-    barrier()
-    yield own
-    barrier()
-    if is_first():
-        shutil.rmtree(own.parent)
+    with _alone(stage) if is_first() else nullcontext():
+        if is_first():
+            for other in own.parent.glob("*"):
+                if other != own:
+                    shutil.rmtree(other)
+            own.mkdir(parents=True, exist_ok=True)
+        barrier()
+        yield own
+        barrier()
+        if is_first():
+            shutil.rmtree(own.parent)
+
+
+@contextmanager
+def _alone(stage: str) -> Iterator[None]:
+    """Hold the lock of a stage: two runs of it would remove each other's checkpoints.
+
+    Raises:
+        UserError: if there is another run
+    """
+    ROOT.mkdir(exist_ok=True)
+    lock = FileLock(ROOT / f"{stage}.lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise UserError(
+            f"{stage}: another run of it is under way in this folder; wait for its end, or stop it"
+        ) from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink()
+        lock.release()
         if not any(ROOT.iterdir()):
             ROOT.rmdir()
 
@@ -70,9 +97,7 @@ def _key(choices: Iterable[str], files: Iterable[Path]) -> str:
 
 def complete(checkpoint: Path, history: History) -> None:
     """Say that a checkpoint is whole, and what came before it."""
-    scratch = checkpoint / f"{HISTORY}.partial"
-    scratch.write_text(json.dumps(history), encoding="utf-8")
-    scratch.replace(checkpoint / HISTORY)
+    write_text(json.dumps(history), checkpoint / HISTORY)
 
 
 def found(folder: Path) -> list[Path]:

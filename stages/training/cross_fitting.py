@@ -20,6 +20,7 @@ from sklearn.model_selection import GroupKFold
 
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
+from stages.contracts.outputs import writing
 from stages.training.processes import barrier, is_first
 from stages.training.tracking import Tracker
 
@@ -93,9 +94,7 @@ def _once(folder: Path, predict: Callable[[Path], np.ndarray]) -> np.ndarray:
     vad = predict(folder)
     barrier()  # nobody needs the checkpoints any more
     if is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / done.name).open("wb") as file:
+        with writing(done) as part, part.open("wb") as file:
             np.save(file, vad)
-        (folder / done.name).replace(done)  # in one step: it is whole or not there
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a part that needed no training has none
     return vad

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import torch
@@ -23,13 +22,19 @@ def together(module: str, runtime: Runtime) -> bool:
     """
     if runtime.processes == 1 or "WORLD_SIZE" in os.environ:
         return False
-    # --standalone finds a free port: two queued experiments do not meet
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={runtime.processes}", "-m", module]
-    threads = {"OMP_NUM_THREADS": str(runtime.threads)}
-    command = [sys.executable, *launch]
-    code = subprocess.run(command, env=os.environ | threads, check=False).returncode  # noqa: S603
-    if code:
-        sys.exit(code)
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
+    try:
+        # In this process: nobody is left to stop when it is stopped but those that it started, and they see to it.
+        # --standalone finds a free port: two queued experiments do not meet
+        torchrun(["--standalone", f"--nproc-per-node={runtime.processes}", "-m", module])
+    except ChildFailedError:
+        sys.exit(1)  # it has said why
+    except SignalException as stopped:
+        sys.exit(128 + stopped.sigval)
     return True
 
 

@@ -10,19 +10,23 @@ from safetensors.torch import save_file
 from torch import nn
 
 from stages.contracts.errors import UserError
+from stages.contracts.outputs import write_json, writing
+
+CONFIG = "config.json"
 
 
 def write_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
-    write_config(folder, config)
+    """Write ``model.safetensors`` and then ``config.json``; the same model gives the same bytes."""
+    (folder / CONFIG).unlink(missing_ok=True)  # without it there is no model: no old one goes with new weights
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})  # more keys come in random order
+    with writing(folder / "model.safetensors") as part:
+        save_file(state, part, metadata={"format": "pt"})  # more keys come in random order
+    write_config(folder, config)
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Write ``config.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(config, folder / CONFIG)
 
 
 def read_config(folder: Path, stage: str) -> dict[str, Any]:
@@ -32,6 +36,6 @@ def read_config(folder: Path, stage: str) -> dict[str, Any]:
         UserError: if there is no model, naming the stage that makes it
     """
     try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder}: no model here; run `dvc repro {stage}`") from None

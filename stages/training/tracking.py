@@ -14,6 +14,7 @@ from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.contracts.errors import UserError
+from stages.contracts.outputs import naming, write_json
 from stages.training.processes import is_first
 
 # What the Trainer reports beside scores: times differ from run to run, and outputs must not.
@@ -35,7 +36,9 @@ def live(folder: Path) -> Iterator[Live | None]:
         yield None
         return
     try:
-        with Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False) as opened:
+        with naming(folder):
+            opened = Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False)
+        with opened:
             yield opened
     except SCMError as error:
         raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
@@ -44,7 +47,7 @@ def live(folder: Path) -> Iterator[Live | None]:
 def write_nothing(folder: Path) -> None:
     """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text("{}\n", encoding="utf-8")
+    write_json({}, folder / "metrics.json")
 
 
 class Goal(NamedTuple):
@@ -120,9 +123,10 @@ class Tracker(TrainerCallback):
     def _add(self, row: dict[str, float]) -> None:
         self.history.append(row)
         if self.live is not None:
-            for key, value in row.items():
-                self.live.log_metric(key, value)
-            self.live.next_step()
+            with naming(Path(self.live.dir)):
+                for key, value in row.items():
+                    self.live.log_metric(key, value)
+                self.live.next_step()
         if self.board is not None:
             for key, value in row.items():
                 self.board.add_scalar(key, value, len(self.history))

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
+from stages.contracts.outputs import naming
 from stages.training import checkpoints, processes
 from stages.training.tracking import Goal, Tracker
 
@@ -98,6 +99,10 @@ class BranchTrainer(Trainer):
             return mixture.loss(self.objective, model(**_without_labels(mixture.batch)))
         outputs = processes.gathered(model(**_without_labels(inputs)))
         return self.objective(outputs, processes.gathered(inputs["labels"]))
+
+    def _save_checkpoint(self, *arguments: Any, **others: Any) -> None:
+        with naming(Path(self.args.output_dir)):
+            super()._save_checkpoint(*arguments, **others)
 
     def _get_train_sampler(self, train_dataset: Items | None = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
