@@ -18,6 +18,7 @@ librosa is not asked for by the pipeline itself; it comes with funasr.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -67,12 +68,16 @@ def stage(sources: Sequence[Path], folder: Path, workers: int) -> None:
             raise SystemExit(f"{source.path}: {outcome}; time it without this file")
 
 
-def seconds(way: Way, sources: Sequence[Path]) -> float:
-    """Return how long a way takes."""
+def seconds(way: Way, sources: Sequence[Path]) -> np.ndarray:
+    """Return how long a way takes, and how much of the processors' time, that of its own processes included."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        began = _clocks()
         way(sources, Path(folder))
-        return time.perf_counter() - began
+        return _clocks() - began
+
+
+def _clocks() -> np.ndarray:
+    return np.array([time.perf_counter(), sum(os.times()[:4])])
 
 
 def compare(sources: Sequence[Path], workers: int, rounds: int) -> None:
@@ -81,29 +86,30 @@ def compare(sources: Sequence[Path], workers: int, rounds: int) -> None:
     ways |= {f"stage, workers {count}": partial(stage, workers=count) for count in dict.fromkeys((1, workers))}
     for way in ways.values():
         way(sources[:1], Path(tempfile.gettempdir()))
-    spent = dict.fromkeys(ways, 0.0)
+    spent = dict.fromkeys(ways, np.zeros(2))
     for _ in range(rounds):
         for name, way in ways.items():
-            spent[name] += seconds(way, sources)
+            spent[name] = spent[name] + seconds(way, sources)
     audio = sum(map(duration, sources))
     print(f"{len(sources)} files, {audio / 60:.1f} min of audio, {rounds} rounds")
-    print("| way | files/s | s of audio per s | against the loop |\n|---|---|---|---|")
-    for name, took in spent.items():
+    print("| way | files/s | s of audio per s | against the loop | CPU, ms a file |\n" + "|---" * 5 + "|")
+    for name, (took, computed) in spent.items():
         files, heard = len(sources) * rounds / took, audio * rounds / took
-        print(f"| {name} | {files:.0f} | {heard:.0f} | {spent['loop'] / took:.2f}x |", flush=True)
+        cost = computed / rounds / len(sources) * 1e3
+        print(f"| {name} | {files:.0f} | {heard:.0f} | {spent['loop'][0] / took:.2f}x | {cost:.1f} |", flush=True)
 
 
 def growth(sources: Sequence[Path], workers: int, rounds: int) -> None:
     """Print what a file costs the stage, among few files and among many."""
     shuffled = np.random.default_rng(0).permutation(len(sources))  # a corpus is sorted by speaker or by length
     shares = [[sources[i] for i in shuffled[: len(sources) // part]] for part in (4, 2, 1)]
-    spent = [0.0] * len(shares)
+    spent = np.zeros((len(shares), 2))
     for _ in range(rounds):
         for i, share in enumerate(shares):
             spent[i] += seconds(partial(stage, workers=workers), share) / rounds
-    for share, took in zip(shares, spent, strict=True):
-        audio = sum(map(duration, share))
-        print(f"{len(share)} files: {took:.2f} s, {took / len(share) * 1e3:.2f} ms a file, {audio / took:.0f} s per s")
+    for share, (took, computed) in zip(shares, spent, strict=True):
+        costs = [f"{1e3 * value / len(share):.1f} ms" for value in (took, computed)]
+        print(f"{len(share)} files: {took:.2f} s, {costs[0]} a file ({costs[1]} of CPU)")
 
 
 def main() -> None:

@@ -171,9 +171,20 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
         frames += len(block)
         if short:
             block = block.astype(np.float32) / 32768  # the same numbers as libsndfile's own, in a third of the time
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)  # a mean of one took longer than the resampling
+        yield _average(block)
     if frames < (file.frames if last is None else last):
         raise Rejected(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
+
+
+def _average(block: np.ndarray) -> np.ndarray:
+    """Return the mean over the channels; that of one or two took NumPy longer than resampling does."""
+    match block.shape[1]:
+        case 1:
+            return block[:, 0]
+        case 2:
+            return (block[:, 0] + block[:, 1]) / 2
+        case _:
+            return block.mean(axis=1)
 
 
 def _words(error: Exception) -> str:
