@@ -7,8 +7,10 @@ corpus is made here.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from stages.contracts import tables
 from stages.contracts.cache import portable
@@ -29,7 +31,7 @@ def main() -> None:
     heard, read = read_branches(audio, text, settings, AUDIO.parent / "demo")
     _write(with_content(heard), AUDIO)
     # No trace of the audio: the text branch reruns for a change of words or ratings and for nothing else.
-    _write([row | dict.fromkeys(("path", "sha256"), "") | dict.fromkeys(TIMES) for row in read], TEXT)
+    _write((row | dict.fromkeys(("path", "sha256"), "") | dict.fromkeys(TIMES) for row in read), TEXT)
     print(f"audio: {len(heard)} utterances of {', '.join(audio) or 'nothing'}; ", end="")
     print(f"text: {len(read)} of {', '.join(text) or 'nothing'}")
 
@@ -49,7 +51,7 @@ def _from_manifest(path: Path) -> str:
     return portable(path) if path.is_absolute() else Path(os.path.relpath(path, AUDIO.parent)).as_posix()
 
 
-def _write(rows: Rows, path: Path) -> None:
+def _write(rows: Iterable[dict[str, Any]], path: Path) -> None:
     write_manifest(tables.check(rows, Utterance, str(path)), path)
 
 

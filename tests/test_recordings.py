@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import resource
 import struct
 import tracemalloc
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 import soxr
 
 from stages.contracts.errors import UserError
-from stages.recordings.reading import BLOCK, Recording, Rejected, describe
+from stages.recordings.reading import BLOCK, Recording, Rejected, describe, mono_blocks, open_audio
 from stages.recordings.resampling import convert
 
 
@@ -169,19 +170,34 @@ def test_nothing_to_hear(tmp_path):
     assert reason(tmp_path / "slow.wav") == "sample rate of 1 Hz, outside 2000 to 768000"
 
 
-def test_a_full_disk_is_the_users_matter_and_leaves_nothing(tmp_path, monkeypatch):
-    soundfile.write(tmp_path / "a.wav", noise(5_000), 16_000)
-    whole = soundfile.info
-
-    def half_written(path):
-        Path(path).write_bytes(Path(path).read_bytes()[:200])
-        return whole(tmp_path / "short.wav")
-
-    soundfile.write(tmp_path / "short.wav", noise(100), 16_000)
-    monkeypatch.setattr(soundfile, "info", half_written)
-    with pytest.raises(UserError, match="not written whole; is the disk full"):
-        convert(Recording(tmp_path / "a.wav"), tmp_path / "out" / "a.flac")
+@pytest.mark.parametrize("room", [lambda size: 0, lambda size: size // 2, lambda size: size - 1])
+def test_a_full_disk_is_the_users_matter_and_leaves_nothing(tmp_path, room):
+    """A limit on the size of files fails a write as a full disk does: the first, one in the middle, the last."""
+    soundfile.write(tmp_path / "a.wav", noise(50_000), 16_000)
+    convert(Recording(tmp_path / "a.wav"), tmp_path / "whole.flac")
+    size = (tmp_path / "whole.flac").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room(size), hard))
+    try:
+        with pytest.raises(UserError, match=r"a\.flac\.part: (cannot be|not) written .*is the disk full"):
+            convert(Recording(tmp_path / "a.wav"), tmp_path / "out" / "a.flac")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "au"])
+def test_sixteen_bits_become_the_floats_that_libsndfile_makes_of_them(tmp_path, suffix, channels):
+    rng = np.random.default_rng(channels)
+    values = rng.integers(-32768, 32768, (BLOCK + 77, channels)).astype(np.int16)
+    values[0], values[1] = -32768, 32767
+    soundfile.write(tmp_path / f"a.{suffix}", values, 16_000, subtype="PCM_16")
+    expected = soundfile.read(tmp_path / f"a.{suffix}", dtype="float32", always_2d=True)[0].mean(axis=1)
+    with open_audio(tmp_path / f"a.{suffix}") as file:
+        blocks = np.concatenate(list(mono_blocks(file)))
+    assert blocks.dtype == np.float32
+    np.testing.assert_array_equal(blocks, expected)
 
 
 def test_fingerprints_of_what_cannot_be_read(tmp_path):

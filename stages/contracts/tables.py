@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -24,6 +25,7 @@ from stages.contracts.outputs import writing
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n\x00]")  # how words begin that are written with an apostrophe before them
 LONE = re.compile(r"\r(?!\n)")  # the line end of another age: readers take it for the end of a row
+ROWS = 1000  # checked at a time: as mappings and models they take many times the memory of the table
 SHOWN = 10  # violations named in one message; a table with thousands is not read to the end by anyone
 
 
@@ -53,21 +55,31 @@ def check(rows: Iterable[Mapping[str, Any]], row: type[Row], name: str, first: i
     Raises:
         UserError: naming row, column, value and rule of each violation
     """
-    records = list(rows)
-    try:
-        valid = _list_of(row).validate_python(records)
-    except ValidationError as error:
-        lines = [_violation(e, first) for e in error.errors()[:SHOWN]]
-        more = error.error_count() - len(lines)
+    columns = list(row.model_fields)
+    checked: list[tuple[Any, ...]] = []
+    lines: list[str] = []
+    violations = 0
+    remaining = iter(rows)
+    while batch := list(islice(remaining, ROWS)):
+        try:
+            valid = _list_of(row).validate_python(batch)
+        except ValidationError as error:
+            violations += error.error_count()
+            lines += [_violation(e, first) for e in error.errors()[: SHOWN - len(lines)]]
+        else:
+            checked += [tuple(getattr(one, column) for column in columns) for one in valid]
+        first += len(batch)
+    if violations:
+        more = violations - len(lines)
         lines += [f"... and {more} more"] if more > 0 else []
-        raise UserError(f"{name}: {error.error_count()} invalid value(s)\n  " + "\n  ".join(lines)) from None
+        raise UserError(f"{name}: {violations} invalid value(s)\n  " + "\n  ".join(lines))
     numbers = {name: float for name, field in row.model_fields.items() if field.annotation is float}
-    return pd.DataFrame([v.__dict__ for v in valid], columns=list(row.model_fields)).astype(numbers)
+    return pd.DataFrame(checked, columns=columns).astype(numbers)
 
 
 def write(frame: pd.DataFrame, path: Path, row: type[Row]) -> None:
     """Check ``frame`` against ``row`` and write it as UTF-8 CSV with Unix line ends."""
-    write_cells(check(frame.to_dict("records"), row, str(path)), path)
+    write_cells(check(_records(frame), row, str(path)), path)
 
 
 def write_cells(frame: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
@@ -108,7 +120,7 @@ def read(path: Path, row: type[Row], foreign: bool = False) -> pd.DataFrame:
             f"{path}: column(s) {', '.join(missing)} missing; found {', '.join(cells.columns)}; "
             f"the columns are {', '.join(row.model_fields)}"
         )
-    return check(cells.to_dict("records"), row, str(path), first=2)
+    return check(_records(cells), row, str(path), first=2)
 
 
 def read_written(source: Path | TextIO) -> pd.DataFrame:
@@ -152,6 +164,12 @@ def read_cells(source: Path | TextIO) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what the header does not name for names of the rows
         raise UserError(f"{path}: every row has more cells than the header names; is there a comma too many?")
     return frame
+
+
+def _records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Go through the rows as mappings, without having them all at once."""
+    for start in range(0, len(frame), ROWS):
+        yield from frame.iloc[start : start + ROWS].to_dict("records")
 
 
 @cache

@@ -78,10 +78,10 @@ def fingerprint(path: Path) -> str:
 def duration(path: Path) -> float:
     """Return the seconds that the header of an audio file promises; NaN if it cannot be read."""
     try:
-        info = soundfile.info(path)
+        with soundfile.SoundFile(path) as file:
+            return math.nan if file.frames == UNKNOWN else file.frames / file.samplerate
     except (soundfile.SoundFileError, TypeError):
         return math.nan
-    return math.nan if info.frames == UNKNOWN else info.frames / info.samplerate
 
 
 def open_audio(path: Path) -> soundfile.SoundFile:
@@ -154,11 +154,13 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
         Rejected: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
     """
     frames = first
+    short = file.subtype == "PCM_16"
     while last is None or frames < last:
+        count = BLOCK if last is None else min(BLOCK, last - frames)
         try:
             if frames == first > 0:
                 file.seek(first)
-            block = file.read(BLOCK if last is None else min(BLOCK, last - frames), dtype="float32", always_2d=True)
+            block = file.read(count, dtype="int16" if short else "float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise Rejected(f"damaged or truncated after {frames} of {file.frames} frames: {_words(error)}") from None
         if not len(block):
@@ -167,9 +169,22 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
         if bad:
             raise Rejected(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
         frames += len(block)
-        yield block.mean(axis=1)
+        if short:
+            block = block.astype(np.float32) / 32768  # the same numbers as libsndfile's own, in a third of the time
+        yield _average(block)
     if frames < (file.frames if last is None else last):
         raise Rejected(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
+
+
+def _average(block: np.ndarray) -> np.ndarray:
+    """Return the mean over the channels; that of one or two took NumPy longer than resampling does."""
+    match block.shape[1]:
+        case 1:
+            return block[:, 0]
+        case 2:
+            return (block[:, 0] + block[:, 1]) / 2
+        case _:
+            return block.mean(axis=1)
 
 
 def _words(error: Exception) -> str:

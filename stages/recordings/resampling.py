@@ -145,10 +145,17 @@ def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)  # what the filter still holds
 
 
+class _Flac(soundfile.SoundFile):
+    """A FLAC file to write, closed without waiting until the disk has it: that took longer than the conversion."""
+
+    def flush(self) -> None:
+        """Leave it to the system when; a stage that the power fails is run again by DVC, whatever lies there."""
+
+
 def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
     samples, silent, target = 0, True, path.with_suffix("")
     try:
-        with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
+        with _Flac(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
             for block in blocks:
                 # Rounded and clipped here: float32 holds 16 bits exactly, so what needs no resampling stays as it is.
                 quantised = np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)

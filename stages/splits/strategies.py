@@ -139,7 +139,7 @@ def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, spare: int, seed:
     codes = [pd.factorize(stratum, sort=True)[0] for stratum in strata]
     number = min(max(1, round(share * groups.nunique())), groups.nunique() - spare)
     splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=number, random_state=seed)
-    candidates = [chosen for _, chosen in splitter.split(rows, groups=groups)]
+    candidates = (chosen for _, chosen in splitter.split(rows, groups=groups))
     return rows.index[min(candidates, key=lambda chosen: sum(_imbalance(code, chosen, share) for code in codes))]
 
 
