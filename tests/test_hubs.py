@@ -359,3 +359,46 @@ def test_a_text_encoder_is_fetched_once_and_then_taken_from_the_cache(hub, tiny)
     there.asked.clear()
     assert encoders.load("someone/tiny").origin == first.origin
     assert there.asked == []
+
+
+def lay_out(cache: Path, repository: str, folder: Path) -> str:
+    """Put a repository into a cache as the hub's library does: blobs, links to them, a branch. Returns the commit."""
+    commit = digest(repository.encode())[:40]
+    root = cache / f"models--{repository.replace('/', '--')}"
+    for name in ("blobs", f"snapshots/{commit}", "refs"):
+        (root / name).mkdir(parents=True)
+    (root / "refs/main").write_text(commit)
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        blob = digest(content) if file.name.endswith(LARGE) else digest(content)[:40]
+        (root / "blobs" / blob).write_bytes(content)
+        (root / "snapshots" / commit / file.name).symlink_to(f"../../blobs/{blob}")
+    return commit
+
+
+NAMES = [
+    ("bert-base-uncased", "bert-base-uncased"),  # the hub has it as google-bert/bert-base-uncased
+    ("bert-base-uncased", "google-bert/bert-base-uncased"),
+    ("google-bert/bert-base-uncased", "bert-base-uncased"),
+    ("bert-base-german-cased", "google-bert/bert-base-german-cased"),  # not in the catalogue
+    ("google-bert/bert-base-german-cased", "bert-base-german-cased"),
+]
+
+
+@pytest.mark.parametrize(("asked", "cached"), NAMES)
+def test_without_a_connection_both_names_of_a_repository_are_found_in_the_cache(hub, tiny, tmp_path, asked, cached):
+    commit = lay_out(tmp_path / "hf/hub", cached, tiny)
+    origin = encoders.load(asked).origin
+    assert (origin.revision, origin.sha256) == (commit, digest((tiny / WEIGHTS).read_bytes()))
+
+
+def test_the_name_that_was_asked_for_comes_first(hub, tiny, tmp_path):
+    commits = {name: lay_out(tmp_path / "hf/hub", name, tiny) for name in ("bert-tiny", "google-bert/bert-tiny")}
+    for name, commit in commits.items():
+        assert encoders.load(name).origin.revision == commit
+
+
+def test_another_owners_repository_is_another_one(hub, tiny, tmp_path):
+    lay_out(tmp_path / "hf/hub", "bert-base-uncased", tiny)
+    with pytest.raises(UserError, match=r"someone/bert-base-uncased is not in .* and could not be fetched"):
+        encoders.load("someone/bert-base-uncased")

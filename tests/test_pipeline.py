@@ -169,6 +169,39 @@ def test_nothing_reruns_when_nothing_changed_and_git_is_told_of_all(clone):
     assert "up to date" in clone.run("dvc", "status").stdout
 
 
+PUBLIC = ["models/audio", "models/text", "models/forest.skops", "metrics/report.html"]  # as the README has it
+
+
+def test_what_was_pushed_is_not_made_again(clone, tmp_path):
+    first, second = Clone(tmp_path / "first"), Clone(tmp_path / "second")
+    shutil.copytree(clone.folder, first.folder, symlinks=True)
+    for name, value in (("user.name", "test"), ("user.email", "test@example.org")):
+        first.run("git", "config", name, value)
+    first.run("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    first.run("git", "add", "--all")
+    first.run("git", "commit", "--quiet", "--message", "reproduced")
+    first.run("gto", "register", "text")
+
+    def recordings() -> int:
+        return sum(path.read_bytes()[:4] == b"fLaC" for path in (tmp_path / "storage").rglob("*") if path.is_file())
+
+    first.run("dvc", "push", *PUBLIC)
+    assert recordings() == 0
+    subprocess.run(["git", "clone", "--quiet", str(first.folder), str(second.folder)], check=True)
+    assert second.ran(second.run("dvc", "repro", "--pull", "--allow-missing")) == []
+    second.run("dvc", "pull", *PUBLIC)
+    assert not (second.folder / "data/audio").exists()
+
+    first.run("dvc", "push")
+    assert recordings() == len(list((first.folder / "data/audio").rglob("*.flac"))) > 0
+    assert second.ran(second.run("dvc", "repro", "--pull")) == []
+    assert second.run("git", "status", "--porcelain").stdout == ""
+    second.run("dvc", "artifacts", "get", str(first.folder), "text", "--out", str(tmp_path / "got"))
+    for file in ("model.safetensors", "config.json"):
+        made = (first.folder / "models/text" / file).read_bytes()
+        assert (tmp_path / "got" / file).read_bytes() == (second.folder / "models/text" / file).read_bytes() == made
+
+
 # Each row starts from the state that the row before it left.
 TABLE = [
     ({"runtime__workers": 1, "runtime__device": "cpu"}, []),

@@ -47,6 +47,16 @@ def test_weights_that_do_not_fit_are_refused_by_key(copy, change, message):
         load(str(copy))
 
 
+@pytest.mark.parametrize("shard", ["../elsewhere.safetensors", "{there}/elsewhere.safetensors"])
+def test_an_index_names_no_file_of_another_folder(copy, shard):
+    elsewhere = (copy / "model.safetensors").rename(copy.parent / "elsewhere.safetensors")
+    shard = shard.format(there=elsewhere.parent)
+    index = {"weight_map": dict.fromkeys(load_file(elsewhere), shard)}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=rf"model\.safetensors\.index\.json: names '{shard}', which is not a file of"):
+        load(str(copy))
+
+
 def test_broken_files_are_refused_by_name(copy):
     weights = copy / "model.safetensors"
     whole = weights.read_bytes()

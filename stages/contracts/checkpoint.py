@@ -40,13 +40,15 @@ def weight_files(folder: Path) -> list[Path]:
     """Return the weight files of a folder: safetensors where there are any, else ``pytorch_model.bin``.
 
     Raises:
-        UserError: if there is none, or a shard that the index names is absent
+        UserError: if there is none, or a shard that the index names is absent or in another folder
     """
     for name in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{name}.index.json"
         if index.is_file():
             shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
             for shard in shards:
+                if Path(shard).name != shard:  # what was downloaded decides nothing about files outside its folder
+                    raise UserError(f"{index}: names {shard!r}, which is not a file of this folder")
                 if not (folder / shard).is_file():
                     raise UserError(f"{folder / shard}: no such file, but {index.name} names it")
             return [folder / shard for shard in shards]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten
 
@@ -15,6 +16,13 @@ WEIGHTS = (
     ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json"),
 )
+
+# Owners that the hub gave to models which had none. Both names lead to the same repository there, but a cache knows it
+# by the name that it was asked for.
+ADOPTERS = (
+    "FacebookAI", "albert", "almanach", "distilbert", "google-bert", "google-t5", "openai-community", "transfo-xl",
+    "xlnet",
+)  # fmt: skip
 
 
 class UnavailableError(Exception):
@@ -30,7 +38,7 @@ def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
     """Return the local snapshot of a Hugging Face repository, fetched when it is not there yet.
 
     Args:
-        repository: organisation/name, or a name alone
+        repository: organisation/name, or a name alone; in the cache it may lie under either
         files: names or patterns of what is needed beside the weights
         key: the parameter that names the repository, for messages
 
@@ -40,15 +48,32 @@ def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
     Raises:
         UserError: if it is neither in the cache nor to be had
     """
-    for offline in (True, False):
-        try:
-            return huggingface(repository, files, offline=offline)
-        except UnavailableError as error:
-            reason = error
-    raise UserError(
-        f"{key}: {reason}; with a connection, run `hf download {repository}`, "
-        "or give the folder that holds its config.json and weights"
-    )
+    for name in (repository, *_other_names(repository)):
+        with suppress(UnavailableError):
+            return huggingface(name, files, offline=True)
+    try:
+        return huggingface(repository, files)
+    except UnavailableError as error:
+        raise UserError(
+            f"{key}: {error}; with a connection, run `hf download {repository}`, "
+            "or give the folder that holds its config.json and weights"
+        ) from None
+
+
+def _other_names(repository: str) -> list[str]:
+    """Return the names that the hub has, or had, for the same repository.
+
+    >>> _other_names("FacebookAI/roberta-base")
+    ['roberta-base']
+    >>> "FacebookAI/roberta-base" in _other_names("roberta-base")
+    True
+    >>> _other_names("someone/roberta-base")
+    []
+    """
+    owner, _, name = repository.rpartition("/")
+    if not owner:
+        return [f"{adopter}/{name}" for adopter in ADOPTERS]
+    return [name] if owner in ADOPTERS else []
 
 
 def huggingface(
