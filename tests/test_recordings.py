@@ -179,7 +179,7 @@ def test_a_full_disk_is_the_users_matter_and_leaves_nothing(tmp_path, room):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room(size), hard))
     try:
-        with pytest.raises(UserError, match=r"a\.flac\.part: (cannot be|not) written .*is the disk full"):
+        with pytest.raises(UserError, match=r"out/a\.flac: (cannot be|not) written .*is the disk full"):
             convert(Recording(tmp_path / "a.wav"), tmp_path / "out" / "a.flac")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
