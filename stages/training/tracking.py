@@ -36,9 +36,10 @@ def live(folder: Path) -> Iterator[Live | None]:
         yield None
         return
     try:
-        with naming(folder):
-            opened = Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False)
-        with opened:
+        with (
+            naming(folder),
+            Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False) as opened,
+        ):
             yield opened
     except SCMError as error:
         raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
