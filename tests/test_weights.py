@@ -57,6 +57,13 @@ def test_an_index_names_no_file_of_another_folder(copy, shard):
         load(str(copy))
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": 1}}', "\0\xff"])
+def test_a_broken_index_is_refused_by_name(copy, content):
+    (copy / "model.safetensors.index.json").write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match=r"model\.safetensors\.index\.json: not an index of shards"):
+        load(str(copy))
+
+
 def test_broken_files_are_refused_by_name(copy):
     weights = copy / "model.safetensors"
     whole = weights.read_bytes()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -40,12 +40,12 @@ def weight_files(folder: Path) -> list[Path]:
     """Return the weight files of a folder: safetensors where there are any, else ``pytorch_model.bin``.
 
     Raises:
-        UserError: if there is none, or a shard that the index names is absent or in another folder
+        UserError: if there is none, the index is broken, or a shard that it names is absent or in another folder
     """
     for name in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{name}.index.json"
         if index.is_file():
-            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            shards = _shards(index)
             for shard in shards:
                 if Path(shard).name != shard:  # what was downloaded decides nothing about files outside its folder
                     raise UserError(f"{index}: names {shard!r}, which is not a file of this folder")
@@ -55,6 +55,19 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / name).is_file():
             return [folder / name]
     raise UserError(f"{folder}: no weights: neither model.safetensors nor pytorch_model.bin")
+
+
+class _Index(BaseModel):
+    weight_map: Annotated[dict[str, str], Field(min_length=1)]  # key of a tensor -> file
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        return sorted(set(_Index.model_validate_json(index.read_bytes()).weight_map.values()))
+    except ValidationError:
+        raise UserError(
+            f"{index}: not an index of shards, which names a file for every tensor; fetch it again"
+        ) from None
 
 
 def sha256(files: list[Path]) -> str:
