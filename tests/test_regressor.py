@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import mse_loss
@@ -25,10 +26,11 @@ from stages.contracts.manifest import DIMENSIONS
 from stages.scoring.regression import concordance
 from stages.text import saving
 from stages.text.encoders import build
-from stages.text.fitting import predict
+from stages.text.fitting import fit, predict
 from stages.text.regressor import Regressor, blocks_of
 from stages.training.optimiser import adamw
 from stages.training.targets import Targets
+from stages.training.tracking import Tracker
 from tiny_text import CPU, SMALL, fitted, sentences, settings
 
 DECAY = 0.5
@@ -88,7 +90,9 @@ def test_a_block_moves_by_its_share_of_the_rate(layout: str):
 
 
 def test_without_decay_all_learn_alike_whatever_the_layout():
-    (tier,) = Regressor(build(AlbertConfig(**WIDE)), settings("any"), Targets([3.0] * 3, [1.0] * 3)).tiers()
+    (tier,) = Regressor(
+        build(AlbertConfig(**WIDE)), settings("any", layer_decay=1.0), Targets([3.0] * 3, [1.0] * 3)
+    ).tiers()
     assert tier.scale == 1
 
 
@@ -113,6 +117,27 @@ def test_the_loss_is_that_of_standardised_ratings(tiny: Path, tmp_path: Path, lo
     assert row["dev/ccc"] == max(row["dev/ccc"] for row in tracker.history)
 
 
+@pytest.mark.parametrize(("refit", "learnt"), [(False, False), (True, True), ("all", True)])
+def test_a_refit_learns_from_dev_too(tiny: Path, tmp_path: Path, refit: bool | str, learnt: bool):
+    rows = sentences(60, 1)
+    train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
+    said = []
+    for i, ratings in enumerate((dev, dev.assign(arousal=1.0))):
+        one = settings(tiny, refit=refit, epochs=1)
+        trained = fit(train, ratings, one, CPU, Tracker("test"), tmp_path / str(i))
+        assert trained.rows == len(train) + learnt * len(dev)
+        mean = pd.concat([train, ratings] if learnt else [train])[list(DIMENSIONS)].mean()
+        assert trained.model.targets.mean.tolist() == pytest.approx(mean.to_list(), rel=1e-6)
+        said.append(predict(trained, list(test["transcript"]), CPU))
+    assert np.array_equal(*said) == (not learnt)
+
+
+def test_refit_all_is_the_last_epoch_and_refit_true_the_best_one(tiny: Path, tmp_path: Path):
+    best = [fitted(tiny, tmp_path / str(refit), refit=refit, epochs=3)[0].epoch for refit in (False, True)]
+    assert best[0] == best[1]
+    assert fitted(tiny, tmp_path / "all", refit="all", epochs=3)[0].epoch == 3
+
+
 def test_bfloat16_is_of_the_training_alone(tiny: Path, tmp_path: Path):
     whole, _ = fitted(tiny, tmp_path / "whole")
     trained, tracker = fitted(tiny, tmp_path / "one", precision="bfloat16")
@@ -126,7 +151,7 @@ def test_bfloat16_is_of_the_training_alone(tiny: Path, tmp_path: Path):
     np.testing.assert_allclose(said, predict(whole, texts, CPU), atol=0.02)
     saving.save(trained, tmp_path / "saved")
     np.testing.assert_array_equal(predict(saving.load(tmp_path / "saved"), texts, CPU), said)
-    assert trained.epoch == 1 + int(np.argmin([row["dev/mse"] for row in tracker.history]))
+    assert trained.epoch == 1 + int(np.argmax([row["dev/ccc"] for row in tracker.history]))
 
 
 @pytest.mark.parametrize("loss", ["ccc", "mse_ccc"])

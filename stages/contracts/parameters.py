@@ -114,6 +114,7 @@ class Optimisation(Group):
     precision: Precision
     micro_batch: Count | None
     patience: Count | None
+    refit: bool | Literal["all"]
     seed: Seed
 
 
@@ -134,7 +135,6 @@ class Train(Optimisation):
     class_weights: Literal["none", "inverse", "balanced"] | list[Number]
     mixup: Annotated[Number, Field(ge=0)]
     lr_scale: Scale
-    refit: bool | Literal["all"]
 
 
 class Text(Optimisation):

@@ -16,11 +16,14 @@ from stages.contracts.parameters import Text
 from stages.scoring.regression import means
 from stages.text import encoders
 from stages.text.batches import Collate, items
+from stages.text.encoders import Pretrained
 from stages.text.regressor import Regressor
 from stages.text.saving import Trained
 from stages.training import fitting
+from stages.training.processes import is_first
 from stages.training.targets import Targets
 from stages.training.tracking import Tracker
+from stages.training.trainer import Items
 
 
 def rated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,9 +34,10 @@ def rated(rows: pd.DataFrame) -> pd.DataFrame:
 def fit(
     train: pd.DataFrame, dev: pd.DataFrame, settings: Text, device: torch.device, tracker: Tracker, checkpoints: Path
 ) -> Trained:
-    """Train a regressor from its pretrained encoder and keep the epoch that was best on ``dev``.
+    """Train a regressor from its pretrained encoder; the epoch that is best on ``dev`` is kept.
 
-    The result depends on these rows and settings alone, not on what was trained before.
+    With ``text.refit`` another one is then trained on both sets, for as many epochs or for ``all``. The result depends
+    on these rows and settings alone, not on what was trained before.
 
     Args:
         train: rows of the split table that have VAD; their statistics standardise the targets
@@ -46,20 +50,25 @@ def fit(
     Raises:
         UserError: if the encoder cannot be had, cannot read ``max_tokens``, or has no blocks for ``layer_decay``
     """
-    set_seed(settings.seed)
-    pretrained = encoders.load(settings.encoder)
+
+    def build(learnt: pd.DataFrame) -> tuple[Pretrained, Regressor]:
+        set_seed(settings.seed)
+        pretrained = encoders.load(settings.encoder)
+        return pretrained, Regressor(pretrained.encoder, settings, Targets.of(_vad(learnt)))
+
+    def examples(rows: pd.DataFrame) -> Items:
+        return items(rows["transcript"], tokenizer, settings.max_tokens, _vad(rows))
+
+    pretrained, model = build(train)
     encoders.check_tokens(settings.max_tokens, pretrained)
-    tokenizer = pretrained.tokenizer
-    sets = [
-        items(rows["transcript"], tokenizer, settings.max_tokens, rows[list(DIMENSIONS)].to_numpy())
-        for rows in (train, dev)
-    ]
-    model = Regressor(pretrained.encoder, settings, Targets.of(train[list(DIMENSIONS)].to_numpy()))
+    learnt, tokenizer = train, pretrained.tokenizer
+    collate = Collate(tokenizer)
     epoch = fitting.fit(
         model,
         model.tiers(),
-        *sets,
-        Collate(tokenizer),
+        examples(train),
+        examples(dev),
+        collate,
         model.loss,
         partial(scores, model.targets),
         model.goal,
@@ -68,7 +77,18 @@ def fit(
         tracker,
         checkpoints,
     )
-    return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(train))
+    if settings.refit:
+        learnt = pd.concat([train, dev])
+        epoch = settings.epochs if settings.refit == "all" else epoch
+        if is_first():
+            print(f"{tracker.name}: {epoch} epochs on {len(learnt)} utterances, train and dev together")
+        _, model = build(learnt)
+        fitting.refit(model, model.tiers(), examples(learnt), collate, model.loss, settings, epoch, device, checkpoints)
+    return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(learnt))
+
+
+def _vad(rows: pd.DataFrame) -> np.ndarray:
+    return rows[list(DIMENSIONS)].to_numpy()
 
 
 def scores(targets: Targets, outputs: np.ndarray, vad: np.ndarray) -> dict[str, float]:
