@@ -20,6 +20,7 @@ lint: .venv/installed
 
 lock: .venv/installed
 	pip-compile --strip-extras --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt requirements.in
+	sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.txt  # a build such as +cpu is to be had here and there, the version everywhere
 
 .venv/installed: requirements.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv

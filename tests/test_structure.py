@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,9 @@ def test_no_two_stages_write_into_one_folder():
 def test_files_can_be_held_in_the_head():
     long = {str(p): n for p in (ROOT / "stages").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert not long
+
+
+def test_the_lock_asks_for_no_build_that_is_to_be_had_on_one_machine_alone():
+    pins = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if re.match(r"[\w.-]+==", line)]
+    assert "torch==2.13.0" in pins
+    assert not [pin for pin in pins if "+" in pin]
