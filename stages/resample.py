@@ -50,12 +50,10 @@ def refuse_changed(manifest: pd.DataFrame, sources: Sequence[Recording]) -> None
     found = [sha256 for sha256, _ in describe(sources)]
     changed = manifest[(manifest["sha256"] != "") & (manifest["sha256"] != found)].drop_duplicates("path")
     if len(changed):
-        first = changed.head(tables.SHOWN)
-        lines = [f"{row.utterance} ({row.path})" for row in first.itertuples()]
-        lines += [f"... and {len(changed) - len(first)} more"] if len(changed) > len(first) else []
+        lines = [f"{row.utterance} ({row.path})" for row in changed.itertuples()]
         raise UserError(
             f"{len(changed)} file(s) have changed, or gone, since the fetch stage read the corpora; let them be, then "
-            "`dvc repro -f fetch` and `dvc repro`\n  " + "\n  ".join(lines)
+            "`dvc repro -f fetch` and `dvc repro`" + _first(lines, f"and {len(changed) - tables.SHOWN} more")
         )
 
 
@@ -67,13 +65,18 @@ def refuse_many(rejected: pd.DataFrame, total: int, allowed: float) -> None:
     """
     if len(rejected) <= allowed * total:
         return
-    first = rejected.head(tables.SHOWN)
-    lines = [f"{row.utterance} ({row.path}): {row.reason}" for row in first.itertuples()]
-    lines += [f"... all of them in {REJECTED}"] if len(rejected) > len(first) else []
+    lines = [f"{row.utterance} ({row.path}): {row.reason}" for row in rejected.itertuples()]
     raise UserError(
         f"{len(rejected)} of {total} recordings cannot be used, more than resample.max_rejected={allowed} allows; "
-        "mend the files or the manifest, or raise that share to go on without them\n  " + "\n  ".join(lines)
+        "mend the files or the manifest, or raise that share to go on without them"
+        + _first(lines, f"all of them in {REJECTED}")
     )
+
+
+def _first(lines: Sequence[str], others: str) -> str:
+    """Return the first lines below each other, and what is to be said where there are more."""
+    shown = [*lines[: tables.SHOWN], *([f"... {others}"] if len(lines) > tables.SHOWN else [])]
+    return "".join(f"\n  {line}" for line in shown)
 
 
 if __name__ == "__main__":
