@@ -177,15 +177,22 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
 
-    def refitted(items: Items, epochs: int) -> Tiny:
+    def refitted(items: Items, length: bool | str) -> tuple[Tiny, int]:
         torch.manual_seed(1)
-        model = Tiny()
-        refit(model, [Tier([model], 1.0)], items, collate, cross_entropy, settings(), epochs, CPU, tmp_path / "refit")
-        return model
+        model, how, folder = Tiny(), settings(refit=length), tmp_path / "refit"
+        last = refit(model, [Tier([model], 1.0)], items, collate, cross_entropy, how, best, CPU, "name", folder)
+        return model, last
 
     weights, _, best = trained(tmp_path / "fit")
-    assert same(refitted(examples(60, 1), best).state_dict(), weights)  # nothing was added: the same
-    assert not same(refitted(examples(60, 1) + examples(30, 2), best).state_dict(), weights)
+    assert best < settings().epochs
+    model, last = refitted(examples(60, 1), True)
+    assert same(model.state_dict(), weights)  # nothing was added: the same
+    assert last == best
+    model, last = refitted(examples(60, 1), "all")
+    assert not same(model.state_dict(), weights)
+    assert last == settings().epochs
+    model, _ = refitted(examples(60, 1) + examples(30, 2), True)
+    assert not same(model.state_dict(), weights)
     assert not list((tmp_path / "refit").glob("checkpoint-*"))
 
 

@@ -101,13 +101,20 @@ def fit(
     temperature = task.temperature(said, targets["dev"])
     if optimisation.refit:
         both = sets["train"] + sets["dev"]
-        epoch = optimisation.epochs if optimisation.refit == "all" else epoch
-        if is_first():
-            print(f"{tracker.name}: {epoch} epochs on {len(both)} utterances, train and dev together")
         model = build(both)
-        tiers = model.tiers(optimisation.lr_scale)
-        objective = task.objective(optimisation, np.concatenate(list(targets.values())))
-        fitting.refit(model, tiers, both, collate, objective, optimisation, epoch, device, checkpoints, augment)
+        epoch = fitting.refit(
+            model,
+            model.tiers(optimisation.lr_scale),
+            both,
+            collate,
+            task.objective(optimisation, np.concatenate(list(targets.values()))),
+            optimisation,
+            epoch,
+            device,
+            tracker.name,
+            checkpoints,
+            augment,
+        )
     return Fitted(Trained(model, settings, task, store.encoding, temperature), epoch, parameters)
 
 

@@ -20,7 +20,6 @@ from stages.text.encoders import Pretrained
 from stages.text.regressor import Regressor
 from stages.text.saving import Trained
 from stages.training import fitting
-from stages.training.processes import is_first
 from stages.training.targets import Targets
 from stages.training.tracking import Tracker
 from stages.training.trainer import Items
@@ -79,11 +78,19 @@ def fit(
     )
     if settings.refit:
         learnt = pd.concat([train, dev])
-        epoch = settings.epochs if settings.refit == "all" else epoch
-        if is_first():
-            print(f"{tracker.name}: {epoch} epochs on {len(learnt)} utterances, train and dev together")
         _, model = build(learnt)
-        fitting.refit(model, model.tiers(), examples(learnt), collate, model.loss, settings, epoch, device, checkpoints)
+        epoch = fitting.refit(
+            model,
+            model.tiers(),
+            examples(learnt),
+            collate,
+            model.loss,
+            settings,
+            epoch,
+            device,
+            tracker.name,
+            checkpoints,
+        )
     return Trained(model, tokenizer, settings, pretrained.origin, epoch, len(learnt))
 
 

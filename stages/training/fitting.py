@@ -96,12 +96,13 @@ def refit(
     collate: Callable[[list[Any]], Batch],
     objective: Objective,
     settings: Optimisation,
-    epochs: int,
+    best: int,
     device: torch.device,
+    name: str,
     folder: Path,
     augment: Augment | None = None,
-) -> None:
-    """Train ``model`` in place for a number of epochs, with the learning rates that :func:`fit` has in them.
+) -> int:
+    """Train ``model`` in place on train and dev together, with the learning rates that :func:`fit` has in its epochs.
 
     Nothing is kept on the way: a run that is killed starts again, from the same seed.
 
@@ -111,14 +112,22 @@ def refit(
         items: all that is learnt from; nothing is left to choose by
         collate: makes a batch
         objective: its loss
-        settings: of the optimiser
-        epochs: after which training ends
+        settings: of the optimiser; its ``refit`` says how long: ``all`` epochs, or up to the best one
+        best: the epoch that :func:`fit` returned
         device: where to train
+        name: of the training, for its line of output
         folder: the Trainer's
         augment: what is done to a batch
+
+    Returns:
+        the last epoch, counted from 1
     """
+    epochs = settings.epochs if settings.refit == "all" else best
+    if processes.is_first():
+        print(f"{name}: {epochs} epochs on {len(items)} utterances, train and dev together")
     trainer = _trainer(model, tiers, items, collate, objective, settings, device, folder, augment, [Stop(epochs)])
     _train(trainer)
+    return epochs
 
 
 def _trainer(
