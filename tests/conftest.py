@@ -32,6 +32,14 @@ def shared():
     return find
 
 
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Return a clone of this repository with everything made small, reproduced once."""
+    from clones import reproduced  # here, for tests that need no pipeline
+
+    return reproduced(tmp_path_factory.mktemp("pipeline"))
+
+
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
     """Return a function from a family, and changes of its configuration, to a folder with such a network."""

@@ -21,13 +21,13 @@ import pytest
 import soundfile
 import yaml
 
+from clones import ENVIRONMENT, STAGES, Clone, small_encoder
 from closure import ROOT
 from stages import resample
 from stages.contracts import tables
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import Utterance, write_manifest
 from stages.contracts.outputs import writing
-from test_pipeline import ENVIRONMENT, STAGES, Clone, small_encoder
 
 ENTRIES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 OUTPUTS = {

@@ -2,112 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from sklearn.metrics import balanced_accuracy_score
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from closure import ROOT
+from clones import Clone, kill, start
 from stages.scoring.regression import SCORES
 
 AUDIO = ["encode", "finetune_audio", "cross_fit_audio", "evaluate", "plot"]
 TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
-STAGES = [
-    "fetch", "resample", "split", "encode", "finetune_audio", "cross_fit_audio", "finetune_text", "fit_forest",
-    "evaluate", "plot",
-]  # fmt: skip
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-class Clone:
-    """A clone of the repository, and what DVC does in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True)
-        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done
-
-    def repro(self, **changes: object) -> list[str]:
-        """Set parameters (a__b for a.b), reproduce, and return the stages that ran, in order."""
-        self.set(**changes)
-        return self.ran(self.run("dvc", "repro"))
-
-    def ran(self, done: subprocess.CompletedProcess[str]) -> list[str]:
-        """Return the stages that ``dvc repro`` says it ran, in order."""
-        ran = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
-        return [stage for stage in STAGES if stage in ran]
-
-    def set(self, **changes: object) -> None:
-        file = self.folder / "params.yaml"
-        params = yaml.safe_load(file.read_text())
-        for key, value in changes.items():
-            *path, last = key.split("__")
-            group = params
-            for name in path:
-                group = group[name]
-            group[last] = value
-        file.write_text(yaml.safe_dump(params, sort_keys=False))
-
-    def experiment(self, name: str) -> str:
-        """Return the Git reference of an experiment."""
-        references = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
-        return next(reference for reference in references if reference.endswith(f"/{name}"))
-
-    def json(self, path: str) -> dict:
-        return json.loads((self.folder / path).read_text())
-
-    def csv(self, path: str) -> pd.DataFrame:
-        return pd.read_csv(self.folder / path, keep_default_na=False)
-
-
-def small_encoder(folder: Path) -> None:
-    """Write a small BERT of random weights in the published layout."""
-    letters = [*"abcdefghijklmnopqrstuvwxyz'.,!?", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz'")]
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=5 + len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    """Return a clone with everything made small, reproduced once."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    small_encoder(folder / "encoder")
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder / "clone")], check=True)
-    made = Clone(folder / "clone")
-    for name in ("stages", "dvc.yaml", "params.yaml"):  # what is being worked on, committed or not
-        source, target = ROOT / name, made.folder / name
-        if source.is_dir():
-            shutil.rmtree(target)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    ran = made.repro(
-        data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
-        text__encoder=str(folder / "encoder"), text__epochs=1, text__learning_rate=0.01,
-        forest__trees=5, forest__cross_fit=2, plot__dpi=40, runtime__threads=1,
-    )  # fmt: skip
-    assert ran == STAGES
-    return made
 
 
 def test_what_a_user_gets(clone):
@@ -206,7 +114,6 @@ def test_what_was_pushed_is_not_made_again(clone, tmp_path):
 TABLE = [
     ({"runtime__workers": 1, "runtime__device": "cpu"}, []),
     ({"train__learning_rate": 0.002}, AUDIO[1:]),
-    ({"model__trainable_layers": 0}, AUDIO),
     ({"forest__trees": 7}, ["fit_forest", "evaluate", "plot"]),
     ({"text__dropout": 0.2}, TEXT),
     ({"evaluate__anchors__valence__low": ["Terrible."]}, ["evaluate", "plot"]),
@@ -219,22 +126,31 @@ def test_only_what_a_parameter_touches_reruns(clone, changes, expected):
     assert clone.repro(**changes) == expected
 
 
-def test_another_backbone_reruns_the_audio_branch_alone(clone, shared):
-    weights = str(shared("weights/whisper-base-encoder").resolve())
-    assert clone.repro(model__backbone=weights) == AUDIO
+def test_another_backbone_reruns_the_audio_branch_alone(clone, folders):
+    assert clone.repro(model__backbone=str(folders("wav2vec2"))) == AUDIO
     assert clone.repro(model__backbone="whisper_tiny_en") == []  # restored from the run-cache
 
 
-def test_a_regression_of_speech_is_trained_scored_and_reported(clone):
-    assert clone.repro(model__task="regression", model__targets=["arousal", "valence"]) == ["split", *AUDIO[1:]]
+def test_a_regression_of_speech_is_scored_and_meets_words_in_one_forest(clone):
+    names = ["dominance", "arousal", "valence"]
+    ran = clone.repro(model__task="regression", model__targets=names, forest__inputs="both")
+    assert ran == ["split", "finetune_audio", "cross_fit_audio", "fit_forest", "evaluate", "plot"]
+    speech_was_scored(clone, names)
+    words_and_sound_met(clone)
+    shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
+    assert "WARNING" not in shown.stdout + shown.stderr
+    again = {"model__task": "classification", "model__targets": ["valence", "arousal", "dominance"]}
+    assert clone.repro(**again, forest__inputs="text") == []
+
+
+def speech_was_scored(clone: Clone, names: list[str]) -> None:
     scores = clone.json("metrics/evaluation.json")["audio"]
-    names = ["arousal", "valence"]
     assert scores.keys() == {*SCORES, "mean_predictor", "utterances", "interval"}
     for score in SCORES:
         assert list(scores[score]) == [*names, "mean"]
     audio, split = clone.csv("data/predictions/audio.csv"), clone.csv("data/splits/audio.csv")
     who = ["utterance", "corpus", "speaker", "sex", "language"]
-    assert list(audio) == [*who, *names, "arousal_predicted", "valence_predicted"]
+    assert list(audio) == [*who, *names, *(f"{name}_predicted" for name in names)]
     assert list(audio["utterance"]) == list(split.loc[split["split"] == "test", "utterance"])
     for name in names:
         assert audio[f"{name}_predicted"].between(1, 5).mean() > 0.8  # not clipped: one may lie beyond
@@ -244,16 +160,11 @@ def test_a_regression_of_speech_is_trained_scored_and_reported(clone):
     train = split[split["split"] == "train"]
     assert config["targets"]["mean"] == pytest.approx([train[name].mean() for name in names], rel=1e-5)
     report = (clone.folder / "metrics/report.html").read_text()
-    assert "arousal and valence of a recording?" in report
+    assert "dominance, arousal and valence of a recording?" in report
     assert "the last, of a training on train and dev together" in report
-    shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
-    assert "WARNING" not in shown.stdout + shown.stderr
-    assert clone.repro(model__task="classification", model__targets=["valence", "arousal", "dominance"]) == []
 
 
-def test_words_and_sound_meet_in_one_forest(clone):
-    ran = ["split", "finetune_audio", "cross_fit_audio", "fit_forest", "evaluate", "plot"]
-    assert clone.repro(model__task="regression", forest__inputs="both") == ran
+def words_and_sound_met(clone: Clone) -> None:
     heard, read = (clone.csv(f"data/splits/{branch}.csv") for branch in ("audio", "text"))
     learnt, tested = clone.csv("data/forest.csv"), clone.csv("data/predictions/forest.csv")
     for name, found in (("train", learnt), ("test", tested)):
@@ -277,9 +188,6 @@ def test_words_and_sound_meet_in_one_forest(clone):
     assert list(text["emotion_predicted"][tested["utterance"]]) == list(tested["text_alone"])
     assert (clone.folder / "metrics/figures/confusion_forest.png").exists()
     assert 'id="forest"' in (clone.folder / "metrics/report.html").read_text()
-    shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
-    assert "WARNING" not in shown.stdout + shown.stderr
-    assert clone.repro(model__task="classification", forest__inputs="text") == []
 
 
 def manifest(clone: Clone, name: str, **columns: str) -> str:
@@ -349,18 +257,6 @@ def test_wrong_parameters_stop_the_run_with_one_message(clone):
     (clone.folder / "params.yaml").write_text(before)
 
 
-def start(clone, *command: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        command, cwd=clone.folder, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def kill(process: subprocess.Popen) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     lock = (clone.folder / "dvc.lock").read_bytes()
     shutil.rmtree(clone.folder / ".dvc/cache")  # nothing can be restored: all is made again
@@ -375,65 +271,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     assert {"encode", "finetune_audio", "finetune_text", "fit_forest"} <= set(clone.ran(again))
     assert (clone.folder / "dvc.lock").read_bytes() == lock
     assert not (clone.folder / ".checkpoints").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("stage", "outputs", "changes"),
-    [
-        ("finetune_audio", ["models/audio", "metrics/audio"], {}),
-        ("finetune_text", ["models/text", "metrics/text"], {}),
-        ("cross_fit_audio", ["data/audio_vad.csv"], {"model__task": "regression", "forest__inputs": "audio"}),
-        ("fit_forest", ["models/forest.skops", "data/forest.csv"], {}),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_bytes(clone, stage, outputs, changes):
-    """The time of a kill is drawn over the whole run, imports and writing of the model included."""
-    before = (clone.folder / "params.yaml").read_text()
-    clone.set(train__epochs=12, text__epochs=12, **changes)
-    outputs = [clone.folder / path for path in outputs]
-
-    def made() -> dict[Path, bytes]:
-        files = [path for output in outputs for path in (output, *sorted(output.rglob("*"))) if path.is_file()]
-        return {path: path.read_bytes() for path in files}
-
-    def clean() -> None:  # as DVC does before it runs a stage
-        for output in outputs:
-            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
-
-    command = ("python", "-m", f"stages.{stage}")
-    clean()
-    began = time.monotonic()
-    clone.run(*command)
-    whole, expected = time.monotonic() - began, made()
-    moments = np.random.default_rng(1)
-    for _ in range(10):
-        clean()
-        process = start(clone, *command)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0, whole))
-        if process.poll() is None:
-            kill(process)
-    clean()
-    clone.run(*command)
-    assert expected
-    assert made() == expected
-    assert not (clone.folder / ".checkpoints").exists()
-    (clone.folder / "params.yaml").write_text(before)
-
-
-@pytest.mark.slow
-def test_queued_experiments_run_beside_each_other(clone):
-    clone.run("dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.02", "-S", "model.dropout=0.1,0.2")
-    clone.run("dvc", "queue", "start", "-j", "2")
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        time.sleep(2)
-        status = clone.run("dvc", "queue", "status").stdout
-        if "Queued" not in status and "Running" not in status:
-            break
-    assert status.count("Success") == 4, status
 
 
 def test_branches_that_are_switched_off_are_left_out(clone):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from closure import ROOT
+from stages import encode, fetch, finetune_audio, resample, split
 
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir())
 FAMILIES = {"wav2vec2": "wav2vec2", "wavlm": "wavlm"}  # by how the recipe's backbone begins
@@ -25,15 +25,6 @@ def choices(recipe: str) -> dict[str, object]:
     words = shlex.split((ROOT / "recipes" / recipe).read_text())
     assert words[::2] == ["-S"] * (len(words) // 2)
     return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words[1::2])}
-
-
-def stage(folder: Path, name: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{name}"], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def write_params(folder: Path, changes: dict[str, object]) -> None:
@@ -56,13 +47,15 @@ def demo(tmp_path_factory):
     author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run(["git", *author, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=folder, check=True)
     write_params(folder, SMALL)
-    for name in ("fetch", "resample"):
-        stage(folder, name)
+    with contextlib.chdir(folder):
+        fetch.main()
+        resample.main()
+        split.main()
     return folder
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_trains(recipe, demo, tmp_path, folders):
+def test_a_recipe_trains(recipe, demo, tmp_path, folders, monkeypatch, recwarn):
     folder = tmp_path / "repository"
     shutil.copytree(demo, folder)
     given = choices(recipe)
@@ -70,9 +63,11 @@ def test_a_recipe_trains(recipe, demo, tmp_path, folders):
     layers = given["model.trainable_layers"]
     small = {"model.backbone": str(folders(family)), "train.epochs": 1}
     write_params(folder, SMALL | given | small | {"model.trainable_layers": layers if layers == "all" else 1})
-    for name in ("split", "encode", "finetune_audio"):
-        said = stage(folder, name)
-        assert "Warning" not in said
+    monkeypatch.chdir(folder)
+    for stage in (split, encode, finetune_audio):
+        stage.main()
+    warned = [str(warning.message) for warning in recwarn]
+    assert [text for text in warned if "key_padding_mask" not in text] == []  # stages/backbones/wavlm.py says why
     config = json.loads((folder / "models/audio/config.json").read_text())
     changed = {"model.backbone", "model.trainable_layers", "train.epochs"}
     for group, name in (key.split(".", 1) for key in given.keys() - changed):
@@ -80,13 +75,15 @@ def test_a_recipe_trains(recipe, demo, tmp_path, folders):
             assert config[group][name] == given[f"{group}.{name}"]
 
 
-def test_two_processes_encode_what_one_does(demo, tmp_path):
+def test_two_processes_encode_what_one_does(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     found = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         shutil.copytree(demo, folder)
         write_params(folder, SMALL | {"runtime.processes": processes})
-        stage(folder, "encode")
+        monkeypatch.chdir(folder)
+        encode.main()
         found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").iterdir()})
     assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "layers.npy"}
     assert found[0] == found[1]
