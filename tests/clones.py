@@ -93,6 +93,7 @@ def reproduced(folder: Path) -> Clone:
             shutil.copy(source, target)
     ran = made.repro(
         data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
+        model__members=2,
         text__encoder=str(folder / "encoder"), text__epochs=1, text__learning_rate=0.01,
         forest__trees=5, forest__cross_fit=2, plot__dpi=40, runtime__threads=1,
     )  # fmt: skip

@@ -84,8 +84,8 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
         labels = sorted(set(audio["emotion"]) - {""})
         points = generator.normal(size=(len(test), 8))
         models["audio"] = {
-            "epoch": 3, "train": {"refit": bool(targets) or "all"}, "trainable_parameters": 1234567,
-            "encoding": {"backbone": ORIGIN, "versions": versions},
+            "epochs": [3, 4, 3] if targets else [3], "train": {"refit": bool(targets) or "all"},
+            "trainable_parameters": 1234567, "encoding": {"backbone": ORIGIN, "versions": versions},
         }  # fmt: skip
     if audio is not None and targets:
         heard = rated_table(test, test[list(targets)].to_numpy() + 0.4 * points[:, : len(targets)], targets)

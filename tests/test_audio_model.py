@@ -5,50 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-import yaml
 from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.networks import FAMILIES
 from clips import clip
-from closure import ROOT
+from noises import LABELS, RUNTIME, SCALE, encoded, model_settings, train_settings
 from stages.audio import saving, store
 from stages.audio.batches import Collate, items
 from stages.audio.layers import Concat, ConcatMeans, Weighted
 from stages.audio.losses import CrossEntropy, class_weights
+from stages.audio.model import Ensemble
 from stages.audio.pooling import AttentiveStatistics, Mean
 from stages.audio.tasks import learn
 from stages.audio.zero_shot import zero_shot
 from stages.backbones.loading import load as load_backbone
 from stages.contracts.errors import UserError
-from stages.contracts.parameters import Model, Runtime, Scale, Train
 from stages.training.device import prepare
 from stages.training.fitting import fit, predict
 from stages.training.tracking import Tracker
-
-LABELS = ["high", "low"]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-RUNTIME = Runtime(**(PARAMS["runtime"] | {"device": "cpu", "threads": 1, "workers": 1}))
-SCALE = Scale(lower=0.01, upper=0.1)
-
-
-def model_settings(backbone="x", **changes):
-    values = {
-        "backbone": str(backbone), "trainable_layers": 2, "features": "both", "layer_mix": "concat",
-        "pooling": "attentive_statistics", "head": "norm_mlp", "hidden": 8, "head_layers": 1, "dropout": 0.1,
-    }  # fmt: skip
-    return Model(**(PARAMS["model"] | values | changes))
-
-
-def train_settings(**changes):
-    values = {
-        "epochs": 12, "batch_size": 4, "learning_rate": 0.02, "weight_decay": 0.01, "warmup": 0.1,
-        "schedule": "cosine", "max_grad_norm": 1.0, "patience": None, "seed": 1, "lr_scale": SCALE,
-        "class_weights": "balanced",
-    }  # fmt: skip
-    return Train(**(PARAMS["train"] | values | changes))
 
 
 def valid_of(lengths):
@@ -129,29 +105,6 @@ def data(tmp_path, folder):
     return encoded(folder, tmp_path)
 
 
-def encoded(folder, where):
-    backbone = load_backbone(str(folder))
-    rows = [
-        {"utterance": f"c/u{i}", "corpus": "c", "speaker": f"c/s{i % 6}", "emotion": LABELS[i % 2],
-         "split": ["train", "train", "dev", "test"][(i // 2) % 4],
-         "valence": [1.5, 3.5][i % 2], "arousal": [4.5, 2.0][i % 2], "dominance": np.nan}
-        for i in range(48)
-    ]  # fmt: skip
-
-    def encodings():
-        for i, row in enumerate(rows):
-            noise = clip(4_000 + 700 * (i % 9), i)
-            waveform = noise.cumsum(0) * 0.05 if row["emotion"] == "low" else noise
-            frames, statistics = backbone.encode([waveform], 2)[0]
-            yield row["utterance"], frames.numpy(), statistics.numpy()
-
-    encoding = {
-        "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": 2, "dim": backbone.dim,
-    }  # fmt: skip
-    store.write(where / "encoded", encodings(), backbone.dim, backbone.blocks + 1, encoding)
-    return store.Store(where / "encoded"), pd.DataFrame(rows)
-
-
 def trained(data, folder, where: Path, **changes):
     opened, rows = data
     device = prepare(RUNTIME, 1)
@@ -171,7 +124,14 @@ def trained(data, folder, where: Path, **changes):
         task.objective(training, targets["train"]), task.scores, task.goal, training, device, tracker,
         where / "checkpoints",
     )  # fmt: skip
-    return saving.Trained(model, settings, task, opened.encoding, None), sets, collate, tracker, best, device
+    return (
+        saving.Trained(Ensemble([model]), settings, task, opened.encoding, None),
+        sets,
+        collate,
+        tracker,
+        best,
+        device,
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,7 +229,7 @@ def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
 
 
 def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
-    model = trained(data, folder, tmp_path)[0].model
+    (model,) = trained(data, folder, tmp_path)[0].model.members
     pretrained = saving.build(model_settings(folder), data[0].encoding, len(LABELS))
 
     def moved(part, before):

@@ -262,7 +262,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     shutil.rmtree(clone.folder / ".dvc/cache")  # nothing can be restored: all is made again
     process = start(clone, "dvc", "repro", "--single-item", "--force", "finetune_audio")
     deadline = time.monotonic() + 120
-    while not list(clone.folder.glob(".checkpoints/*/*/*/history.json")) and time.monotonic() < deadline:
+    while not list(clone.folder.glob(".checkpoints/*/*/*/*/history.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     kill(process)
     assert not (clone.folder / "models/audio/config.json").exists()

@@ -25,6 +25,7 @@ import results
 from closure import ROOT
 from stages import plot
 from stages.audio import saving
+from stages.audio.model import Ensemble
 from stages.audio.tasks import learn
 from stages.backbones.loading import load
 from stages.contracts import predictions
@@ -148,7 +149,7 @@ def publish(folder, server, backbone, rows, targets=()):
     trained = untrained(backbone, rows, targets)
     config = json.loads((folder / "models/audio/config.json").read_text())
     saving.save(
-        trained, {name: config[name] for name in ("epoch", "train", "trainable_parameters")}, folder / "models/audio"
+        trained, {name: config[name] for name in ("epochs", "train", "trainable_parameters")}, folder / "models/audio"
     )
     before = len(server.commits)
     said = io.StringIO()
@@ -174,9 +175,12 @@ def untrained(backbone, rows, targets):
     }  # fmt: skip
     task = learn(settings, rows)
     torch.manual_seed(1)
-    model = saving.build(settings, encoding, task.outputs)
-    model.fit_layers(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
-    return saving.Trained(model.eval(), settings, task, encoding, None if targets else 1.5)
+    members = [saving.build(settings, encoding, task.outputs) for _ in range(settings.members)]
+    for member in members:
+        member.fit_layers(
+            np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
+        )
+    return saving.Trained(Ensemble(members).eval(), settings, task, encoding, None if targets else 1.5)
 
 
 @pytest.fixture(scope="module")

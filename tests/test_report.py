@@ -115,6 +115,7 @@ def test_it_holds_the_numbers(made):
 
 def test_it_says_on_what(made):
     text = Page(made[1]).text
+    assert "the weights of epoch 3, the last, of a training on train and dev together; 1,234,567 trainable" in text
     assert "Trained on 72 utterances of 3 speakers (demo), on top of …/base" in text
     assert "tested on 24 of 1 speakers (demo). None of the known test speakers is in train or dev." in text
     assert "Who speaks in the test set is not known." in text  # of text
@@ -150,7 +151,8 @@ def test_a_regression_is_reported_as_one(tmp_path):
         assert score(details["intervals"][name]["value"]) in text
         assert score(details["tests"]["mean_predictor"][name]["difference"], "+") in text
     assert "minus mean predictor" in text
-    assert "the best on dev by CCC, of a training on train and dev together" in text
+    assert "the weights of epoch 3, 4, the best on dev by CCC, of a training on train and dev together" in text
+    assert "the mean of 3 members that were trained apart" in text
     for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
         assert word not in text
 

@@ -191,7 +191,8 @@ def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkey
     model, last = refitted(examples(60, 1), "all")
     assert not same(model.state_dict(), weights)
     assert last == settings().epochs
-    model, _ = refitted(examples(60, 1) + examples(30, 2), True)
+    more, others = examples(60, 1), examples(30, 2)
+    model, _ = refitted(Items([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True)
     assert not same(model.state_dict(), weights)
     assert not list((tmp_path / "refit").glob("checkpoint-*"))
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from stages.audio import classes, ratings
 from stages.audio.fitting import predict
-from stages.audio.model import AudioModel
+from stages.audio.model import Ensemble
 from stages.audio.saving import Trained
 from stages.audio.store import Store
 from stages.audio.tasks import Classification, Regression
@@ -47,7 +47,7 @@ def evaluate(
 
 
 class _Embedding(nn.Module):
-    def __init__(self, model: AudioModel) -> None:
+    def __init__(self, model: Ensemble) -> None:
         super().__init__()
         self.model = model
 

@@ -1,12 +1,12 @@
-"""The trainable model: the last blocks of a backbone, pooling, the layer mix and a head."""
+"""The trainable model: the last blocks of a backbone, pooling, the layer mix and a head; and several of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stages.audio.heads import head
 from stages.audio.layers import MIXES
@@ -74,3 +74,25 @@ class AudioModel(Network):
             Tier([*blocks[half:], self.suffix.norm], scale.upper),
             Tier(new, 1.0),
         ]
+
+
+class Ensemble(nn.Module):
+    """Models of one kind that were trained apart, whose outputs are averaged.
+
+    What a seed decides, the first weights and the order and mixtures of utterances, then decides less. The mean of
+    scores before the softmax is the normalised geometric mean of the probabilities.
+
+    Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017.
+    """
+
+    def __init__(self, members: Sequence[AudioModel]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def embed(self, **batch: Tensor) -> Tensor:
+        """Return the mean of what the heads are given, [batch, width], of what :meth:`AudioModel.embed` takes."""
+        return torch.stack([member.embed(**batch) for member in self.members]).mean(0)
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return the mean of the outputs, [batch, outputs]."""
+        return torch.stack([member(**batch) for member in self.members]).mean(0)

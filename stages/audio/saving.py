@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.audio.model import AudioModel
+from stages.audio.model import AudioModel, Ensemble
 from stages.audio.tasks import Task, restore
 from stages.backbones.backbone import Suffix
 from stages.backbones.loading import load_again
@@ -19,7 +20,7 @@ FOLDER = Path("models/audio")
 class Trained(NamedTuple):
     """A trained model and what it was trained for."""
 
-    model: AudioModel
+    model: Ensemble
     settings: Model
     task: Task
     encoding: dict[str, Any]  # of the store it was trained on
@@ -27,7 +28,7 @@ class Trained(NamedTuple):
 
 
 def build(settings: Model, encoding: dict[str, Any], outputs: int) -> AudioModel:
-    """Build a model on the pretrained blocks that an encoded store leaves to training.
+    """Build one member of a model on the pretrained blocks that an encoded store leaves to training.
 
     Raises:
         UserError: if the backbone's weights are no longer those that made the store
@@ -67,6 +68,7 @@ def load(folder: Path = FOLDER) -> Trained | None:
         return None
     settings, encoding = Model.model_validate(config["model"]), config["encoding"]
     task = restore(settings, config)
-    model = build(settings, encoding, task.outputs)
+    member = build(settings, encoding, task.outputs)
+    model = Ensemble([deepcopy(member) for _ in range(settings.members)])
     load_strictly(model, read_state(folder), str(folder))
     return Trained(model.eval(), settings, task, encoding, config["temperature"])

@@ -87,6 +87,7 @@ class Model(Group):
     hidden: Count
     head_layers: Count
     dropout: Share
+    members: Count
 
 
 class Encode(Group):

@@ -45,10 +45,6 @@ class Items(Dataset):
     def __getitem__(self, index: int) -> Any:
         return self.examples[index]
 
-    def __add__(self, other: Items) -> Items:
-        """Return the examples of both."""
-        return Items([*self.examples, *other.examples], [*self.lengths, *other.lengths])
-
 
 class ByLength(Sampler[int]):
     """Batches of about one length, in an order that the seed and the epoch decide alone.
