@@ -84,8 +84,8 @@ def speech(folder: Path) -> tuple[pd.DataFrame, store.Store]:
 
 
 MODEL = Model(**(PARAMS["model"] | {"task": "regression", "targets": ["dominance", "valence", "arousal"],
-                                    "features": "layers",
-                                    "layer_mix": "concat", "head": "linear", "dropout": 0.0}))  # fmt: skip
+                                    "features": "layers", "layer_mix": "concat", "head": "linear", "dropout": 0.0,
+                                    "members": 1}))  # fmt: skip
 TRAIN = Train(**(PARAMS["train"] | {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "mixup": 0.0}))
 
 
