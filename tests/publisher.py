@@ -10,11 +10,11 @@ import threading
 import time
 import zipfile
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from local_server import Handler, Server
 from stages.downloads.release import Archive, File, Files, Release, digest
 
 PIECE = 2048  # bytes sent at a time
@@ -36,14 +36,10 @@ class Faults:
     gate: threading.Event | None = None  # nothing is sent before this is set
 
 
-class Publisher(ThreadingHTTPServer):
+class Publisher(Server):
     """Serves ``files`` by path, and keeps a log."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-
     def __init__(self, files: dict[str, bytes], **faults: object) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
         self.files = files
         self.faults = Faults(**faults)
         self.asked: list[tuple[str, str, str]] = []  # path, Range, If-Range
@@ -52,14 +48,7 @@ class Publisher(ThreadingHTTPServer):
         self.dead = False
         self.open: set[socket.socket] = set()
         self.lock = threading.Lock()
-        self._start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def _start(self) -> None:
-        threading.Thread(target=self.serve_forever, args=(0.005,), daemon=True).start()
+        super().__init__(Answer)
 
     def process_request(self, request: socket.socket, client_address: object) -> None:
         self.open.add(request)
@@ -100,16 +89,15 @@ class Publisher(ThreadingHTTPServer):
         self.socket = socket.socket(self.address_family, self.socket_type)
         self.server_bind()
         self.server_activate()
-        self._start()
+        self.start()
 
 
-class Answer(BaseHTTPRequestHandler):
+class Answer(Handler):
     """One request."""
 
     server: Publisher
-    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - so the library names it
         path, faults = urlsplit(self.path).path.lstrip("/"), self.server.faults
         self.server.asked.append((path, self.headers.get("Range", ""), self.headers.get("If-Range", "")))
         if statuses := faults.statuses.get(path):
@@ -152,9 +140,6 @@ class Answer(BaseHTTPRequestHandler):
                 time.sleep(self.server.faults.pause)
             if not self.server.faults.endless:
                 return
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def contents(names: tuple[str, ...], size: int = 600) -> dict[str, bytes]:

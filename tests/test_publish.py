@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import io
 import json
 import re
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 
 import numpy as np
@@ -34,112 +30,18 @@ from stages.contracts.parameters import Model
 from stages.contracts.parameters import load as load_parameters
 from stages.publishing import hub
 from stages.report.page import score
+from upload_server import REPOSITORY, Hub, online
 
-REPOSITORY = "someone/speech-emotion"
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
 FILES = ["README.md", "config.json", "model.safetensors"]
 TARGETS = ["arousal", "valence"]
-
-
-class Hub(ThreadingHTTPServer):
-    """Takes uploads as the Hugging Face hub does: small files within the commit, weights to a storage beside it."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.status = 200  # of every answer
-        self.tokens: set[str] = set()
-        self.storage: dict[str, bytes] = {}  # by sha256
-        self.commits: list[dict[str, bytes]] = []
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def take(self, lines: list[dict]) -> None:
-        files = {}
-        for line in lines:
-            match line["key"], line["value"]:
-                case "file", value:
-                    files[value["path"]] = base64.b64decode(value["content"])
-                case "lfsFile", value:
-                    files[value["path"]] = self.storage[value["oid"]]
-        self.commits.append(files)
-
-
-class Answer(BaseHTTPRequestHandler):
-    """One request."""
-
-    server: Hub
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.tokens.add(self.headers["Authorization"])
-        self.json(self.answer(body) if self.server.status == 200 else {"error": "Invalid username or password."})
-
-    def answer(self, body: bytes) -> dict:
-        match self.path.strip("/").split("/"):
-            case ["api", "repos", "create"]:
-                return {"url": f"{self.server.url}/{REPOSITORY}"}
-            case ["api", "validate-yaml"]:
-                return {"errors": [], "warnings": []}
-            case ["api", "models", _, _, "preupload", "main"]:
-                modes = {"model.safetensors": "lfs"}
-                names = [file["path"] for file in json.loads(body)["files"]]
-                files = [{"path": n, "uploadMode": modes.get(n, "regular"), "shouldIgnore": False} for n in names]
-                return {"files": files}
-            case [_, _, "info", "lfs", "objects", "batch"]:
-                objects = json.loads(body)["objects"]
-                actions = {each["oid"]: {"upload": {"href": f"{self.server.url}/{each['oid']}"}} for each in objects}
-                return {"objects": [each | {"actions": actions[each["oid"]]} for each in objects]}
-            case ["api", "models", _, _, "commit", "main"]:
-                self.server.take([json.loads(line) for line in body.splitlines()])
-                return {"commitUrl": f"{self.server.url}/{REPOSITORY}/commit/{'1' * 40}", "commitOid": "1" * 40}
-        raise AssertionError(self.path)
-
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.storage[self.path.strip("/")] = content
-        assert hashlib.sha256(content).hexdigest() == self.path.strip("/")
-        self.json({})
-
-    def json(self, content: dict) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def online(folder, url, token="hf_secret"):  # noqa: S107 - of nobody
-    """Be where `plot` runs, with a hub at ``url``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        constants = {"ENDPOINT": url, "HF_HUB_OFFLINE": False, "HF_TOKEN_PATH": str(folder / "token"),
-                     "HF_HUB_DISABLE_XET": True}  # its protocol is more than a stand-in can speak  # fmt: skip
-        for name, value in constants.items():
-            patch.setattr(f"huggingface_hub.constants.{name}", value)
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
-            patch.delenv(name, raising=False)
-        if token:
-            patch.setenv("HF_TOKEN", token)
-        patch.setenv("no_proxy", "127.0.0.1")
-        yield
 
 
 @pytest.fixture(scope="module")
 def there():
     server = Hub()
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def publish(folder, server, backbone, rows, targets=()):
