@@ -1,7 +1,7 @@
 """Bad input of every kind, through the stages as a user runs them: each file and row accounted for, by name and reason.
 
 What single readers make of single files is tested in test_recordings.py; here everything lies in one corpus.
-The stop at too many bad ones is in test_resample.py, what a split refuses in test_splits.py.
+The stop at too many bad ones is in test_resample.py, what a split refuses in test_splits.py and test_branches.py.
 """
 
 from __future__ import annotations
