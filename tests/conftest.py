@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from downloads import cache, publish  # noqa: F401 - fixtures of several files
 from tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
