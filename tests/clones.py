@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +12,12 @@ import yaml
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from closure import ROOT
+from processes import ENVIRONMENT
 
 STAGES = [
     "fetch", "resample", "split", "encode", "finetune_audio", "cross_fit_audio", "finetune_text", "fit_forest",
     "evaluate", "plot",
 ]  # fmt: skip
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 class Clone:
@@ -79,18 +76,23 @@ def small_encoder(folder: Path) -> None:
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
 
 
-def reproduced(folder: Path) -> Clone:
-    """Return a clone with everything made small, reproduced once."""
-    small_encoder(folder / "encoder")
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder / "clone")], check=True)
-    made = Clone(folder / "clone")
-    for name in ("stages", "dvc.yaml", "params.yaml"):  # what is being worked on, committed or not
-        source, target = ROOT / name, made.folder / name
+def cloned(folder: Path) -> Clone:
+    """Return a clone with what is being worked on, committed or not."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    for name in ("stages", "dvc.yaml", "params.yaml"):
+        source, target = ROOT / name, folder / name
         if source.is_dir():
             shutil.rmtree(target)
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
+    return Clone(folder)
+
+
+def reproduced(folder: Path) -> Clone:
+    """Return a clone with everything made small, reproduced once."""
+    small_encoder(folder / "encoder")
+    made = cloned(folder / "clone")
     ran = made.repro(
         data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
         model__members=2,
@@ -99,15 +101,3 @@ def reproduced(folder: Path) -> Clone:
     )  # fmt: skip
     assert ran == STAGES
     return made
-
-
-def start(clone: Clone, *command: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        command, cwd=clone.folder, env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def kill(process: subprocess.Popen) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

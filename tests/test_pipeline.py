@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from clones import Clone, kill, start
+from clones import Clone
+from processes import kill_all, start
 from stages.scoring.regression import SCORES
 
 AUDIO = ["encode", "finetune_audio", "cross_fit_audio", "evaluate", "plot"]
@@ -260,11 +261,11 @@ def test_wrong_parameters_stop_the_run_with_one_message(clone):
 def test_a_killed_run_goes_on_to_the_same_bytes(clone):
     lock = (clone.folder / "dvc.lock").read_bytes()
     shutil.rmtree(clone.folder / ".dvc/cache")  # nothing can be restored: all is made again
-    process = start(clone, "dvc", "repro", "--single-item", "--force", "finetune_audio")
+    process = start(clone.folder, "dvc", "repro", "--single-item", "--force", "finetune_audio")
     deadline = time.monotonic() + 120
     while not list(clone.folder.glob(".checkpoints/*/*/*/*/history.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    kill(process)
+    kill_all(process)
     assert not (clone.folder / "models/audio/config.json").exists()
     again = clone.run("dvc", "repro")
     assert "goes on after epoch" in again.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clones import kill, start
+from processes import kill_all, start
 
 
 @pytest.mark.slow
@@ -47,11 +47,11 @@ def test_a_training_that_is_killed_ten_times_at_any_moment_ends_in_the_same_byte
     moments = np.random.default_rng(1)
     for _ in range(10):
         clean()
-        process = start(clone, *command)
+        process = start(clone.folder, *command)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moments.uniform(0, whole))
         if process.poll() is None:
-            kill(process)
+            kill_all(process)
     clean()
     clone.run(*command)
     assert expected

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from closure import ROOT, closure
+from stage_outputs import OUTPUTS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ROOMS = sorted(path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "__pycache__")
@@ -71,12 +72,7 @@ def test_imports_run_one_way():
 
 
 def test_no_two_stages_write_into_one_folder():
-    outputs = [
-        next(iter(out)) if isinstance(out, dict) else out
-        for entry in STAGES.values()
-        for kind in ("outs", "metrics", "plots")
-        for out in entry.get(kind, [])
-    ]
+    outputs = [path for paths in OUTPUTS.values() for path in paths]
     assert len(outputs) == len(set(outputs))
     for one in outputs:
         assert not [other for other in outputs if other != one and other.startswith(f"{one}/")]
