@@ -18,6 +18,12 @@ STAGES = [
     "fetch", "resample", "split", "encode", "finetune_audio", "cross_fit_audio", "finetune_text", "fit_forest",
     "evaluate", "plot",
 ]  # fmt: skip
+# for Clone.set
+SMALL = {
+    "data__demo__speakers": 6, "data__demo__utterances": 6, "train__epochs": 2, "train__batch_size": 8,
+    "model__hidden": 16, "model__members": 2, "text__epochs": 1, "text__learning_rate": 0.01, "forest__trees": 5,
+    "forest__cross_fit": 2, "plot__dpi": 40, "runtime__threads": 1,
+}  # fmt: skip
 
 
 class Clone:
@@ -93,11 +99,5 @@ def reproduced(folder: Path) -> Clone:
     """Return a clone with everything made small, reproduced once."""
     small_encoder(folder / "encoder")
     made = cloned(folder / "clone")
-    ran = made.repro(
-        data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
-        model__members=2,
-        text__encoder=str(folder / "encoder"), text__epochs=1, text__learning_rate=0.01,
-        forest__trees=5, forest__cross_fit=2, plot__dpi=40, runtime__threads=1,
-    )  # fmt: skip
-    assert ran == STAGES
+    assert made.repro(text__encoder=str(folder / "encoder"), **SMALL) == STAGES
     return made

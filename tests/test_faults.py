@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from clones import STAGES, Clone, cloned, small_encoder
+from clones import SMALL, STAGES, Clone, cloned, small_encoder
 from closure import ROOT
 from processes import end, kill, mounted, start, start_stage, writes_at_most
 from stage_outputs import clear, made, whole
@@ -32,11 +32,7 @@ def project(tmp_path_factory):
     small_encoder(folder / "encoder")
     clone = Clone(folder)
     shutil.copy(ROOT / "params.yaml", folder)
-    clone.set(
-        data__demo__speakers=6, data__demo__utterances=6, train__epochs=2, train__batch_size=8, model__hidden=16,
-        text__encoder=str(folder / "encoder"), text__epochs=2, text__learning_rate=0.01,
-        forest__trees=5, forest__cross_fit=2, plot__dpi=40, runtime__threads=1,
-    )  # fmt: skip
+    clone.set(**SMALL | {"text__encoder": str(folder / "encoder"), "text__epochs": 2})
     for command in (
         "init",
         "add params.yaml",
