@@ -24,7 +24,7 @@ def test_members_are_what_their_seeds_train_and_are_averaged(data, folder, tmp_p
     train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
 
     def fitted(members: int, seed: int):
-        settings, training = model_settings(folder, members=members), train_settings(epochs=3, seed=seed, refit=True)
+        settings, training = model_settings(folder, members=members, features="layers"), train_settings(epochs=3, seed=seed, refit=True)
         where = tmp_path / f"{members}-{seed}"
         found = fit(train, dev, settings, training, opened, prepare(RUNTIME, 1), Tracker("test"), where)
         said = [
@@ -52,7 +52,7 @@ def test_the_temperature_is_that_of_all_members_before_they_learnt_from_dev(data
     dev = rows.loc[dev.index]  # with two mistakes: else the best temperature is none
 
     def fitted(refit: object):
-        settings, training = model_settings(folder, members=2), train_settings(epochs=3, refit=refit)
+        settings, training = model_settings(folder, members=2, features="layers"), train_settings(epochs=3, refit=refit)
         where = tmp_path / str(refit)
         found = fit(train, dev, settings, training, opened, prepare(RUNTIME, 1), Tracker("test"), where)
         said = predict(found.trained.model, settings, dev["utterance"], opened, prepare(RUNTIME, 1))
