@@ -24,7 +24,8 @@ def test_members_are_what_their_seeds_train_and_are_averaged(data, folder, tmp_p
     train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
 
     def fitted(members: int, seed: int):
-        settings, training = model_settings(folder, members=members, features="layers"), train_settings(epochs=3, seed=seed, refit=True)
+        settings = model_settings(folder, members=members, features="layers")
+        training = train_settings(epochs=3, seed=seed, refit=True)
         where = tmp_path / f"{members}-{seed}"
         found = fit(train, dev, settings, training, opened, prepare(RUNTIME, 1), Tracker("test"), where)
         said = [
