@@ -1,6 +1,8 @@
 """The resample stage, run as a user runs it: in a folder with a params.yaml and a raw manifest."""
 
 import hashlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,12 @@ def test_real_corpora_pass_whole(workspace, reader, count):
         np.testing.assert_array_equal(same, values)
     else:
         assert sum(soundfile.info(line["path"]).channels == 2 for line in rows) == 5
+
+
+def test_a_worker_that_dies_before_all_is_handed_out_is_one_message(workspace, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", gone)
+    with pytest.raises(UserError, match="a process that resamples was killed"):
+        run([row("x/1", "a.wav")])

@@ -76,8 +76,8 @@ def _in_processes(
     attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
 ) -> list[Converted | Rejected]:
     with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
-        results = pool.map(attempt, jobs, chunksize=8)
         try:
+            results = pool.map(attempt, jobs, chunksize=8)  # raises too, if a worker is gone before all is handed out
             return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
         except BrokenProcessPool:
             raise UserError(
