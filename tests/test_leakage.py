@@ -182,7 +182,7 @@ def any_corpora(draw):
 
 
 @each_strategy
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=any_corpora(), heard=st.sampled_from([0.0, 0.5, 1.0]), seed=st.integers(0, 99))
 def test_nothing_crosses_sets_in_any_corpora_and_the_test_set_stays_whole(strategy, needs, rows, heard, seed):
     given_settings = partition(strategy, crossing_speakers="drop", seed=seed, **needs)

@@ -115,6 +115,7 @@ def test_what_was_pushed_is_not_made_again(clone, tmp_path):
 TABLE = [
     ({"runtime__workers": 1, "runtime__device": "cpu"}, []),
     ({"forest__trees": 7}, ["fit_forest", "evaluate", "plot"]),
+    ({"text__dropout": 0.2}, TEXT),
     ({"evaluate__anchors__valence__low": ["Terrible."]}, ["evaluate", "plot"]),
     ({"plot__dpi": 50}, ["plot"]),
 ]
