@@ -36,7 +36,7 @@ import transformers
 from torch import Tensor, nn
 
 from benchmarks.networks import FAMILIES, write
-from stages.audio import saving, store
+from stages.audio import store
 from stages.audio.batches import Collate, Example
 from stages.audio.model import AudioModel
 from stages.backbones.backbone import Backbone
@@ -102,6 +102,7 @@ class Ways:
         settings = Model(
             task="classification", targets=["valence"], backbone=str(self.folder), trainable_layers=TRAINABLE,
             features="suffix", layer_mix="concat", pooling="mean", head="linear", hidden=1, head_layers=1, dropout=0.0,
+            members=1,
         )  # fmt: skip
         backbone = self.backbone
         encoding = {
@@ -113,7 +114,7 @@ class Ways:
         arrays = ((name, frames.numpy(), layers.numpy()) for name, frames, layers in encodings)
         store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
         opened = store.Store(where)
-        model = saving.build(settings, opened.encoding, CLASSES)
+        model = AudioModel(settings, backbone.suffix(TRAINABLE), None, backbone.dim, CLASSES)
         return model.train(), Collate(opened, settings)
 
     def _whole(self) -> Callable[[], None]:

@@ -29,7 +29,7 @@ from stages.text import encoders
 from stages.text.batches import Collate, items
 from stages.text.regressor import Regressor
 from stages.training.optimiser import adamw
-from stages.training.targets import Targets
+from stages.training.regression_losses import REGRESSION_LOSSES
 from stages.training.trainer import ByLength
 
 TOKENS = 128
@@ -41,7 +41,7 @@ def batches(folder: Path, settings: Text, pretrained: encoders.Pretrained, count
     """Return the batches of either way."""
     rows = pd.DataFrame(emobank.read(folder))
     rows = rows[rows["split"] == "train"]
-    vad = rows[list(DIMENSIONS)].to_numpy(dtype=np.float64)
+    vad = rows[list(DIMENSIONS)].to_numpy(dtype=np.float64) - 3
     examples = items(rows["transcript"], pretrained.tokenizer, TOKENS, vad)
     orders = {
         "dynamic": list(ByLength(settings.batch_size, examples.lengths, settings.seed)),
@@ -74,7 +74,7 @@ def main() -> None:
     settings = load("text", path=PARAMS).model_copy(update={"encoder": encoders.EMBEDDED})
     pretrained = encoders.load(settings.encoder)
     made = batches(arguments.folder, settings, pretrained, arguments.batches)
-    model = Regressor(pretrained.encoder, settings, Targets([3.0] * 3, [1.0] * 3)).train()
+    model, loss = Regressor(pretrained.encoder, settings).train(), REGRESSION_LOSSES[settings.loss]
     optimiser = adamw(model.tiers(), settings)
     seconds = dict.fromkeys(made, 0.0)
     for turn in range(arguments.rounds + 1):
@@ -82,7 +82,7 @@ def main() -> None:
             began = time.perf_counter()
             for batch in own:
                 outputs = model(**{name: value for name, value in batch.items() if name != "labels"})
-                model.loss(outputs, batch["labels"]).backward()
+                loss(outputs, batch["labels"]).backward()
                 optimiser.step()
                 optimiser.zero_grad()
             if turn:  # the first round warms up

@@ -133,7 +133,7 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
             "emotion": classification_details(answers, baselines),
         } | ({"nli": ORIGIN | {"name": "someone/mnli"}} if zero_shot else {})
         models["text"] = {
-            "rows": 10, "epoch": 2, "goal": "mse", "text": {"refit": False}, "encoder": ORIGIN, "versions": versions,
+            "rows": 10, "epochs": [2], "goal": "mse", "text": {"refit": False}, "encoder": ORIGIN, "versions": versions,
         }  # fmt: skip
         _curves(folder / "metrics/text", ("train/loss", "dev/loss", "dev/mse"))
     met = pd.DataFrame(columns=list(FOREST_COLUMNS))

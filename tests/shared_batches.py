@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.contracts.parameters import load
 from stages.training.device import prepare
-from stages.training.fitting import fit
+from stages.training.fitting import Training, TrainSet, fit
 from stages.training.network import Network
 from stages.training.optimiser import Tier
 from stages.training.processes import count, is_first
@@ -52,14 +52,16 @@ def main(folder: Path) -> None:
     text, runtime = load("text", "runtime", path=ROOT / "params.yaml")
     settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
     device = prepare(runtime.model_copy(update={"threads": 1}), seed=1)
-    model = Tiny()
     tracker = Tracker("test")
-    goal = Goal("accuracy", greater_is_better=True)
-    fit(
-        model, [Tier([model], 1.0)], examples(64), examples(31), collate, weighted,
+    how = Training(
+        collate,
+        lambda model: [Tier([model], 1.0)],
         lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
-        goal, settings, device, tracker, folder / "checkpoints",
-    )  # fmt: skip
+        Goal("accuracy", greater_is_better=True),
+        settings,
+        device,
+    )
+    model, _ = fit(how, TrainSet(examples(64), Tiny, weighted), examples(31), tracker, folder / "checkpoints")
     if is_first():
         history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
         save_file(

@@ -11,19 +11,18 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.networks import FAMILIES
 from clips import clip
-from noises import LABELS, RUNTIME, SCALE, encoded, model_settings, train_settings
+from noises import RUNTIME, encoded, model_settings, train_settings
 from stages.audio import saving, store
 from stages.audio.batches import Collate, items
+from stages.audio.fitting import fit
 from stages.audio.layers import Concat, ConcatMeans, Weighted
 from stages.audio.losses import CrossEntropy, class_weights
-from stages.audio.model import Ensemble
 from stages.audio.pooling import AttentiveStatistics, Mean
-from stages.audio.tasks import learn
 from stages.audio.zero_shot import zero_shot
 from stages.backbones.loading import load as load_backbone
 from stages.contracts.errors import UserError
 from stages.training.device import prepare
-from stages.training.fitting import fit, predict
+from stages.training.fitting import predict
 from stages.training.tracking import Tracker
 
 
@@ -110,28 +109,14 @@ def trained(data, folder, where: Path, **changes):
     device = prepare(RUNTIME, 1)
     settings = model_settings(folder, **changes)
     # A correlation needs a batch to be seen in; of four utterances it says next to nothing.
-    training = train_settings(**({"batch_size": 12, "epochs": 24} if settings.task == "regression" else {}))
+    rated = {"batch_size": 12, "epochs": 24} if settings.task == "regression" else {}
+    training = train_settings(refit=False, mixup=0.0, **rated)
     parts = {name: rows[rows["split"] == name] for name in ("train", "dev", "test")}
-    task = learn(settings, parts["train"])
-    targets = {name: task.targets(part) for name, part in parts.items()}
-    sets = {name: items(part["utterance"], targets[name], opened) for name, part in parts.items()}
-    model = saving.build(settings, opened.encoding, task.outputs)
-    model.fit_layers(opened.statistics(e.utterance) for e in sets["train"].examples)
     tracker = Tracker("test")
-    collate = Collate(opened, settings)
-    best = fit(
-        model, model.tiers(SCALE), sets["train"], sets["dev"], collate,
-        task.objective(training, targets["train"]), task.scores, task.goal, training, device, tracker,
-        where / "checkpoints",
-    )  # fmt: skip
-    return (
-        saving.Trained(Ensemble([model]), settings, task, opened.encoding, None),
-        sets,
-        collate,
-        tracker,
-        best,
-        device,
-    )
+    found = fit(parts["train"], parts["dev"], settings, training, opened, device, tracker, where / "checkpoints")
+    made = found.trained
+    sets = {name: items(part["utterance"], made.task.targets(part), opened) for name, part in parts.items()}
+    return made, sets, Collate(opened, settings), tracker, found.epochs[0], device
 
 
 @pytest.mark.parametrize(
@@ -230,17 +215,17 @@ def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
 
 def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
     (model,) = trained(data, folder, tmp_path)[0].model.members
-    pretrained = saving.build(model_settings(folder), data[0].encoding, len(LABELS))
+    pretrained = saving.trainable_blocks(model_settings(folder), data[0].encoding)
 
     def moved(part, before):
         pairs = zip(part.parameters(), before.parameters(), strict=True)
         return max((p - q).abs().max().item() for p, q in pairs)
 
-    lower, upper = (moved(model.suffix.blocks[i], pretrained.suffix.blocks[i]) for i in (0, 1))
+    lower, upper = (moved(model.suffix.blocks[i], pretrained.blocks[i]) for i in (0, 1))
     assert 0 < 3 * lower < upper
 
 
 def test_changed_backbone_weights_are_noticed(data, folder):
     encoding = data[0].encoding | {"backbone": data[0].encoding["backbone"] | {"sha256": "another"}}
     with pytest.raises(UserError, match="the weights changed since they encoded the corpus"):
-        saving.build(model_settings(folder), encoding, len(LABELS))
+        saving.trainable_blocks(model_settings(folder), encoding)

@@ -1,4 +1,4 @@
-"""Members of an audio model: trained apart, averaged, saved and calibrated together."""
+"""Members of a model: trained apart, averaged, saved and calibrated together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from noises import RUNTIME, encoded, model_settings, train_settings
 from stages.audio import saving
 from stages.audio.fitting import fit, predict
 from stages.scoring.calibration import fit_temperature
+from stages.text import saving as text_model
+from stages.text.fitting import predict as predict_vad
 from stages.training.device import prepare
 from stages.training.tracking import Tracker
+from tiny_text import CPU, fitted, sentences
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def data(tmp_path, folder):
     return encoded(folder, tmp_path)
 
 
-def test_members_are_what_their_seeds_train_and_are_averaged(data, folder, tmp_path):
+def test_members_of_an_audio_model_are_what_their_seeds_train_and_are_averaged(data, folder, tmp_path):
     opened, rows = data
     train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
 
@@ -62,3 +65,18 @@ def test_the_temperature_is_that_of_all_members_before_they_learnt_from_dev(data
     (kept, own), (refitted, other) = fitted(False), fitted("all")
     assert kept.temperature == refitted.temperature == pytest.approx(own, rel=1e-4)
     assert other != pytest.approx(own, rel=1e-2)
+
+
+@pytest.mark.parametrize("refit", [False, "all"])
+def test_members_of_a_regressor_are_what_their_seeds_train_and_are_averaged(tiny, tmp_path, refit):
+    texts = list(sentences(10, 2)["transcript"])
+    alone = [fitted(tiny, tmp_path / str(seed), seed=seed, refit=refit) for seed in (5, 6, 7)]
+    together, tracker = fitted(tiny, tmp_path / "all", seed=5, members=3, refit=refit)
+    said = [predict_vad(trained, texts, CPU) for trained, _ in alone]
+    found = predict_vad(together, texts, CPU)
+    np.testing.assert_allclose(found, np.mean(said, axis=0), atol=1e-6)
+    assert np.abs(said[0] - said[1]).max() > 0.01
+    assert together.epochs == [trained.epochs[0] for trained, _ in alone]
+    assert tracker.history == alone[0][1].history
+    text_model.save(together, tmp_path / "model")
+    np.testing.assert_array_equal(predict_vad(text_model.load(tmp_path / "model"), texts, CPU), found)

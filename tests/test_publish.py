@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from copy import deepcopy
 from importlib import metadata
 
 import numpy as np
@@ -21,7 +22,8 @@ import results
 from closure import ROOT
 from stages import plot
 from stages.audio import saving
-from stages.audio.model import Ensemble
+from stages.audio.layers import layer_mix
+from stages.audio.model import AudioModel
 from stages.audio.tasks import learn
 from stages.backbones.loading import load
 from stages.contracts import predictions
@@ -30,6 +32,7 @@ from stages.contracts.parameters import Model
 from stages.contracts.parameters import load as load_parameters
 from stages.publishing import hub
 from stages.report.page import score
+from stages.training.members import Ensemble
 from upload_server import REPOSITORY, Hub, online
 
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
@@ -77,11 +80,10 @@ def untrained(backbone, rows, targets):
     }  # fmt: skip
     task = learn(settings, rows)
     torch.manual_seed(1)
-    members = [saving.build(settings, encoding, task.outputs) for _ in range(settings.members)]
-    for member in members:
-        member.fit_layers(
-            np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
-        )
+    mix = layer_mix(settings, loaded.blocks + 1, loaded.dim)
+    mix.fit(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
+    blocks = saving.trainable_blocks(settings, encoding)
+    members = [AudioModel(settings, blocks, deepcopy(mix), loaded.dim, task.outputs) for _ in range(settings.members)]
     return saving.Trained(Ensemble(members).eval(), settings, task, encoding, None if targets else 1.5)
 
 

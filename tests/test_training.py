@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from stages.contracts.parameters import Restarts, Runtime, Text, load
 from stages.training import checkpoints
-from stages.training.fitting import fit, refit
+from stages.training.fitting import Training, TrainSet, fit, refit
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
 from stages.training.tracking import Goal, Tracker
@@ -58,7 +58,7 @@ def score(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 def settings(**changes: object) -> Text:
-    changes = {"epochs": 6, "learning_rate": 0.02, "batch_size": 8, "warmup": 0.0} | changes
+    changes = {"epochs": 6, "seed": 3, "learning_rate": 0.02, "batch_size": 8, "warmup": 0.0} | changes
     return load("text", path=PARAMS).model_copy(update=changes)
 
 
@@ -78,14 +78,18 @@ class Mortal(Tracker):
             raise KilledError
 
 
+def training(**changes: object) -> Training:
+    goal = Goal("accuracy", greater_is_better=True)
+    return Training(collate, lambda model: [Tier([model], 1.0)], score, goal, settings(**changes), CPU)
+
+
+def learnt_from(items: Items) -> TrainSet:
+    return TrainSet(items, Tiny, cross_entropy)
+
+
 def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[dict, list, int]:
-    torch.manual_seed(1)
-    model, given = Tiny(), settings(**changes)
     tracker = Mortal(epoch)
-    best = fit(
-        model, [Tier([model], 1.0)], examples(60, 1), examples(30, 2), collate, cross_entropy, score,
-        Goal("accuracy", greater_is_better=True), given, CPU, tracker, folder,
-    )  # fmt: skip
+    model, best = fit(training(**changes), learnt_from(examples(60, 1)), examples(30, 2), tracker, folder)
     return model.state_dict(), tracker.history, best
 
 
@@ -177,24 +181,30 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
 
-    def refitted(items: Items, length: bool | str) -> tuple[Tiny, int]:
-        torch.manual_seed(1)
-        model, how, folder = Tiny(), settings(refit=length), tmp_path / "refit"
-        last = refit(model, [Tier([model], 1.0)], items, collate, cross_entropy, how, best, CPU, "name", folder)
-        return model, last
+    def refitted(items: Items, length: bool | str, where: str) -> tuple[Network, int]:
+        return refit(training(refit=length), learnt_from(items), best, "name", tmp_path / where)
 
     weights, _, best = trained(tmp_path / "fit")
     assert best < settings().epochs
-    model, last = refitted(examples(60, 1), True)
+    model, last = refitted(examples(60, 1), True, "same")
     assert same(model.state_dict(), weights)  # nothing was added: the same
     assert last == best
-    model, last = refitted(examples(60, 1), "all")
+    model, last = refitted(examples(60, 1), "all", "all")
     assert not same(model.state_dict(), weights)
     assert last == settings().epochs
     more, others = examples(60, 1), examples(30, 2)
-    model, _ = refitted(Items([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True)
+    model, _ = refitted(Items([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True, "more")
     assert not same(model.state_dict(), weights)
-    assert not list((tmp_path / "refit").glob("checkpoint-*"))
+    assert not list(tmp_path.glob("[!f]*/checkpoint-*"))
+
+
+def test_a_refit_that_had_ended_is_not_made_again(tmp_path, capsys):
+    first, _ = refit(training(refit="all"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
+    assert "name: 6 epochs on 60 utterances" in capsys.readouterr().out
+    again, last = refit(training(refit="all"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
+    assert not capsys.readouterr().out
+    assert same(again.state_dict(), first.state_dict())
+    assert last == 6
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():

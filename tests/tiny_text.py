@@ -18,7 +18,6 @@ from stages.contracts.splits import TextItem
 from stages.text import encoders, saving
 from stages.text.fitting import fit
 from stages.text.regressor import Regressor
-from stages.training.targets import Targets
 from stages.training.tracking import Tracker
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
@@ -43,7 +42,7 @@ def tiny(tmp_path: Path) -> Path:
 
 def settings(encoder: Path | str, **changes: object) -> Text:
     text = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["text"]
-    return Text.model_validate(text | {"encoder": str(encoder), "max_tokens": 32, "epochs": 2} | changes)
+    return Text.model_validate(text | {"encoder": str(encoder), "max_tokens": 32, "epochs": 2, "members": 1} | changes)
 
 
 def sentences(count: int, seed: int) -> pd.DataFrame:
@@ -71,5 +70,4 @@ def fitted(tiny: Path, tmp_path: Path, **changes: object) -> tuple[saving.Traine
 
 def regressor(tiny: Path, **changes: object) -> tuple[Regressor, encoders.Pretrained]:
     pretrained = encoders.load(str(tiny))
-    targets = Targets([3.0, 3.0, 3.0], [0.5, 0.5, 0.5])
-    return Regressor(pretrained.encoder, settings(tiny, **changes), targets).eval(), pretrained
+    return Regressor(pretrained.encoder, settings(tiny, **changes)).eval(), pretrained

@@ -9,6 +9,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from stages.contracts.parameters import Model
+
 
 class Concat(nn.Module):
     """Mean and standard deviation of every layer side by side, standardised on the training utterances."""
@@ -69,4 +71,16 @@ class Weighted(nn.Module):
         return torch.einsum("l,bld->bd", self.weights.softmax(0), statistics[:, 0])
 
 
-MIXES = {"concat": Concat, "concat_means": ConcatMeans, "weighted": Weighted}
+Mix = Concat | Weighted
+MIXES: dict[str, type[Mix]] = {"concat": Concat, "concat_means": ConcatMeans, "weighted": Weighted}
+
+
+def layer_mix(settings: Model, layers: int, dim: int) -> Mix | None:
+    """Return the mix that ``model.layer_mix`` names, to be fitted; None where no layer statistics are used.
+
+    Args:
+        settings: the ``model`` group
+        layers: number of layers in the statistics
+        dim: width of a frame
+    """
+    return None if settings.features == "suffix" else MIXES[settings.layer_mix](layers, dim)

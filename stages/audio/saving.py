@@ -6,12 +6,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.audio.model import AudioModel, Ensemble
+from stages.audio.layers import layer_mix
+from stages.audio.model import AudioModel
 from stages.audio.tasks import Task, restore
 from stages.backbones.backbone import Suffix
 from stages.backbones.loading import load_again
 from stages.contracts.checkpoint import load_strictly, read_state
 from stages.contracts.parameters import Model
+from stages.training.members import Ensemble
 from stages.training.saving import read_config, write_config, write_model
 
 FOLDER = Path("models/audio")
@@ -27,16 +29,15 @@ class Trained(NamedTuple):
     temperature: float | None  # that calibrates its probabilities, fitted on the dev set
 
 
-def build(settings: Model, encoding: dict[str, Any], outputs: int) -> AudioModel:
-    """Build one member of a model on the pretrained blocks that an encoded store leaves to training.
+def trainable_blocks(settings: Model, encoding: dict[str, Any]) -> Suffix | None:
+    """Return the pretrained blocks that an encoded store leaves to training; None where they are not used.
 
     Raises:
         UserError: if the backbone's weights are no longer those that made the store
     """
-    suffix: Suffix | None = None
-    if settings.features != "layers":
-        suffix = load_again(encoding["backbone"]).suffix(encoding["trainable_layers"])
-    return AudioModel(settings, suffix, encoding["blocks"] + 1, encoding["dim"], outputs)
+    if settings.features == "layers":
+        return None
+    return load_again(encoding["backbone"]).suffix(encoding["trainable_layers"])
 
 
 def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None:
@@ -68,7 +69,8 @@ def load(folder: Path = FOLDER) -> Trained | None:
         return None
     settings, encoding = Model.model_validate(config["model"]), config["encoding"]
     task = restore(settings, config)
-    member = build(settings, encoding, task.outputs)
+    mix = layer_mix(settings, encoding["blocks"] + 1, encoding["dim"])
+    member = AudioModel(settings, trainable_blocks(settings, encoding), mix, encoding["dim"], task.outputs)
     model = Ensemble([deepcopy(member) for _ in range(settings.members)])
     load_strictly(model, read_state(folder), str(folder))
     return Trained(model.eval(), settings, task, encoding, config["temperature"])

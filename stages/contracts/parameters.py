@@ -145,6 +145,7 @@ class Text(Optimisation):
     max_tokens: Count
     loss: RegressionLoss
     layer_decay: Annotated[Number, Field(gt=0, le=1)]
+    members: Count
 
 
 class Forest(Group):

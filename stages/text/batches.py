@@ -14,7 +14,7 @@ from stages.training.fitting import Items
 
 
 class Example(NamedTuple):
-    """A text's tokens, and its valence, arousal and dominance on the 1..5 scale where they are wanted."""
+    """A text's tokens, and its standardised valence, arousal and dominance where they are wanted."""
 
     tokens: dict[str, list[int]]  # input_ids, attention_mask, and token_type_ids where the encoder reads them
     vad: np.ndarray | None  # [3]
@@ -29,7 +29,7 @@ def items(
         texts: one per example
         tokenizer: the encoder's
         max_tokens: where a text is cut off, special tokens included
-        vad: targets on the 1..5 scale, [texts, 3]
+        vad: standardised targets, [texts, 3]
     """
     encoded = tokenizer(list(texts), truncation=True, max_length=max_tokens)
     examples = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from stages.contracts.errors import UserError
@@ -11,9 +9,9 @@ from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Text
 from stages.training.network import Network
 from stages.training.optimiser import Tier
-from stages.training.regression_losses import REGRESSION_LOSSES
-from stages.training.targets import Targets
 from stages.training.tracking import Goal
+
+GOAL = Goal("ccc", greater_is_better=True)  # the dev score that picks the epoch, as with sound
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -30,21 +28,17 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
 class Regressor(Network):
     """Valence, arousal and dominance of a text."""
 
-    goal: ClassVar[Goal] = Goal("ccc", greater_is_better=True)  # the dev score that picks the epoch, as with sound
-
-    def __init__(self, encoder: nn.Module, settings: Text, targets: Targets) -> None:
+    def __init__(self, encoder: nn.Module, settings: Text) -> None:
         """Build the model.
 
         Args:
             encoder: pretrained; all of it is trained
             settings: the ``text`` group
-            targets: statistics of the training targets
         """
         super().__init__()
         self.encoder = encoder
         self.settings = settings
         self.head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(encoder.config.hidden_size, len(DIMENSIONS)))
-        self.targets = targets
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Return one vector per text, of which the head makes VAD in standard deviations from the training mean.
@@ -60,15 +54,6 @@ class Regressor(Network):
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
         return states[:, 0] if self.settings.pooling == "first" else masked_mean(states, attention_mask)
-
-    def loss(self, outputs: Tensor, vad: Tensor) -> Tensor:
-        """Return the loss that ``text.loss`` names, of standardised VAD: each dimension counts alike.
-
-        Args:
-            outputs: standardised, [batch, 3]
-            vad: on the 1..5 scale, [batch, 3]
-        """
-        return REGRESSION_LOSSES[self.settings.loss](outputs, self.targets.standardise(vad))
 
     def tiers(self) -> list[Tier]:
         """Return what learns how fast: of L blocks the last one and the head at the full rate, those below slower.

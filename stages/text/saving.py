@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from stages.contracts.checkpoint import Origin, load_strictly, read_state
 from stages.contracts.outputs import naming
 from stages.contracts.parameters import Text
 from stages.text.encoders import build, match
-from stages.text.regressor import Regressor
+from stages.text.regressor import GOAL, Regressor
+from stages.training.members import Ensemble
 from stages.training.saving import read_config, write_config, write_model
 from stages.training.targets import Targets
 
@@ -23,11 +25,12 @@ FOLDER = Path("models/text")
 class Trained(NamedTuple):
     """A trained regressor, and what it came from."""
 
-    model: Regressor
+    model: Ensemble  # of regressors
     tokenizer: PreTrainedTokenizerBase
     settings: Text
+    targets: Targets  # the scale of its outputs
     origin: Origin  # of the encoder before training
-    epoch: int  # whose weights these are, from 1
+    epochs: list[int]  # whose weights the members have, from 1
     rows: int  # utterances it was trained on
 
 
@@ -35,19 +38,18 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
     """Write ``model.safetensors``, ``config.json`` and ``tokenizer/``; the same model gives the same bytes."""
     with naming(folder / "tokenizer"):
         trained.tokenizer.save_pretrained(folder / "tokenizer")
-    targets = trained.model.targets
     write_model(
         folder,
         trained.model,
         {
             "rows": trained.rows,
-            "epoch": trained.epoch,
-            "goal": trained.model.goal.name,
+            "epochs": trained.epochs,
+            "goal": GOAL.name,
             "text": trained.settings.model_dump(),
-            "targets": {"mean": targets.mean.tolist(), "std": targets.std.tolist()},
+            "targets": {"mean": trained.targets.mean.tolist(), "std": trained.targets.std.tolist()},
             "encoder": trained.origin.provenance(),
             "versions": {package: metadata.version(package) for package in ("torch", "transformers")},
-            "encoder_config": trained.model.encoder.config.to_diff_dict(),
+            "encoder_config": trained.model.members[0].encoder.config.to_diff_dict(),
         },
     )
 
@@ -69,8 +71,9 @@ def load(folder: Path = FOLDER) -> Trained | None:
     settings = Text.model_validate(config["text"])
     with torch.random.fork_rng():  # the network is built with random weights first
         encoder = build(AutoConfig.for_model(**config["encoder_config"]))
-        model = Regressor(encoder, settings, Targets(**config["targets"]))
+        model = Ensemble([Regressor(deepcopy(encoder), settings) for _ in range(settings.members)])
     load_strictly(model, read_state(folder), str(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     match(tokenizer, encoder)
-    return Trained(model.eval(), tokenizer, settings, Origin(**config["encoder"]), config["epoch"], config["rows"])
+    targets, origin = Targets(**config["targets"]), Origin(**config["encoder"])
+    return Trained(model.eval(), tokenizer, settings, targets, origin, config["epochs"], config["rows"])

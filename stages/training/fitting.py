@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, load_model, save_model
 from torch import nn
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
 from stages.contracts.errors import UserError
+from stages.contracts.outputs import writing
 from stages.contracts.parameters import Optimisation
 from stages.training import checkpoints, processes
 from stages.training.network import Network
@@ -32,121 +34,108 @@ from stages.training.trainer import (
     scores_of,
 )
 
+WEIGHTS = "model.safetensors"
+
 Score = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # (outputs, targets) -> scores by name
 
 
-def fit(
-    model: Network,
-    tiers: Sequence[Tier],
-    train: Items,
-    dev: Items,
-    collate: Callable[[list[Any]], Batch],
-    objective: Objective,
-    score: Score,
-    goal: Goal,
-    settings: Optimisation,
-    device: torch.device,
-    tracker: Tracker,
-    folder: Path,
-    augment: Augment | None = None,
-) -> int:
-    """Train ``model`` in place and leave it with the weights of the epoch that was best on ``dev``.
+class TrainSet(NamedTuple):
+    """What is learnt from, and what depends on it."""
+
+    items: Items
+    build: Callable[[], Network]  # untrained; what it draws at random is drawn anew every time
+    objective: Objective  # loss of a batch
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the networks of a branch are trained, whatever they learn from."""
+
+    collate: Callable[[list[Any]], Batch]  # makes a batch of examples; ``labels`` are the targets
+    tiers: Callable[[Any], Sequence[Tier]]  # of a network: the parameters that learn, and how fast
+    score: Score  # dev scores
+    goal: Goal  # which of them decides; of equals the earliest epoch wins
+    settings: Optimisation
+    device: torch.device
+    augment: Augment | None = None  # what is done to a batch before it is learnt from
+
+
+def fit(how: Training, train: TrainSet, dev: Items, tracker: Tracker, folder: Path) -> tuple[Network, int]:
+    """Train a network and give it the weights of the epoch that was best on ``dev``.
 
     Args:
-        model: maps a collated batch (less ``labels``) to outputs, [batch, outputs]
-        tiers: the parameters that learn, and how fast
+        how: settings of the branch
         train: what is learnt from
         dev: what picks the epoch; never the test set
-        collate: makes a batch of examples; ``labels`` are the targets
-        objective: loss of a batch
-        score: dev scores
-        goal: which of them decides; of equals the earliest epoch wins
-        settings: of the optimiser
-        device: where to train
         tracker: keeps the history
         folder: for checkpoints; where it holds some, the training goes on from the last one
-        augment: what is done to a batch before it is learnt from
 
     Returns:
-        the best epoch, counted from 1
+        the network and its epoch, counted from 1
     """
+    model, settings = _untrained(how, train), how.settings
     trainer = _trainer(
-        model, tiers, train, collate, objective, settings, device, folder, augment, [tracker],
+        how, model, train, folder, [tracker],
         eval_dataset=dev,
-        compute_metrics=partial(scores_of, objective, score, device),
+        compute_metrics=partial(scores_of, train.objective, how.score, how.device),
     )  # fmt: skip
-    trainer.add_callback(Keeper(tracker, goal, settings.patience))
+    trainer.add_callback(Keeper(tracker, how.goal, settings.patience))
     whole = checkpoints.found(folder)
     if whole:
         tracker.restore(checkpoints.history(whole[-1]))
-    if len(tracker.history) < settings.epochs and not exhausted(tracker.history, goal, settings.patience):
+    if len(tracker.history) < settings.epochs and not exhausted(tracker.history, how.goal, settings.patience):
         _train(trainer, whole[-1] if whole else None)
     processes.barrier()
-    best = goal.best(tracker.history)
-    weights = load_file(best_of(folder, tracker.history, goal) / "model.safetensors", device=str(device))
-    model.to(device).load_state_dict(weights)
+    best = how.goal.best(tracker.history)
+    weights = load_file(best_of(folder, tracker.history, how.goal) / WEIGHTS, device=str(how.device))
+    model.to(how.device).load_state_dict(weights)
     tracker.summarise(best)
-    return best + 1
+    return model, best + 1
 
 
-def refit(
-    model: Network,
-    tiers: Sequence[Tier],
-    items: Items,
-    collate: Callable[[list[Any]], Batch],
-    objective: Objective,
-    settings: Optimisation,
-    best: int,
-    device: torch.device,
-    name: str,
-    folder: Path,
-    augment: Augment | None = None,
-) -> int:
-    """Train ``model`` in place on train and dev together, with the learning rates that :func:`fit` has in its epochs.
+def refit(how: Training, both: TrainSet, best: int, name: str, folder: Path) -> tuple[Network, int]:
+    """Train a network on train and dev together, with the learning rates that :func:`fit` has in its epochs.
 
-    Nothing is kept on the way: a run that is killed starts again, from the same seed.
+    Nothing is kept on the way, but its end is: a run that is killed during it begins it again, from the same seed.
 
     Args:
-        model: see :func:`fit`, as for the others
-        tiers: of the model
-        items: all that is learnt from; nothing is left to choose by
-        collate: makes a batch
-        objective: its loss
-        settings: of the optimiser; its ``refit`` says how long: ``all`` epochs, or up to the best one
+        how: settings of the branch; ``refit`` says how long: ``all`` epochs, or up to the best one
+        both: all that is learnt from; nothing is left to choose by
         best: the epoch that :func:`fit` returned
-        device: where to train
         name: of the training, for its line of output
-        folder: the Trainer's
-        augment: what is done to a batch
+        folder: for the weights at its end; where it holds them, they are taken
 
     Returns:
-        the last epoch, counted from 1
+        the network and its last epoch, counted from 1
     """
-    epochs = settings.epochs if settings.refit == "all" else best
+    epochs = how.settings.epochs if how.settings.refit == "all" else best
+    model, done = _untrained(how, both), folder / "refitted" / WEIGHTS
+    if done.exists():
+        load_model(model, str(done))
+        return model, epochs
     if processes.is_first():
-        print(f"{name}: {epochs} epochs on {len(items)} utterances, train and dev together")
-    trainer = _trainer(model, tiers, items, collate, objective, settings, device, folder, augment, [Stop(epochs)])
-    _train(trainer)
-    return epochs
+        print(f"{name}: {epochs} epochs on {len(both.items)} utterances, train and dev together")
+    _train(_trainer(how, model, both, folder, [Stop(epochs)]))
+    processes.barrier()  # nobody is to find it yet
+    if processes.is_first():
+        with writing(done) as part:
+            save_model(model, str(part))
+    return model, epochs
+
+
+def _untrained(how: Training, learnt: TrainSet) -> Network:
+    set_seed(how.settings.seed)
+    return learnt.build()
 
 
 def _trainer(
-    model: Network,
-    tiers: Sequence[Tier],
-    train: Items,
-    collate: Callable[[list[Any]], Batch],
-    objective: Objective,
-    settings: Optimisation,
-    device: torch.device,
-    folder: Path,
-    augment: Augment | None,
-    callbacks: list[TrainerCallback],
-    **others: Any,
+    how: Training, model: Network, train: TrainSet, folder: Path, callbacks: list[TrainerCallback], **others: Any
 ) -> BranchTrainer:
+    settings = how.settings
     share, rest = divmod(settings.batch_size, processes.count())
     if rest:
         raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {processes.count()} processes")
-    optimiser = adamw(tiers, settings)
+    optimiser = adamw(how.tiers(model), settings)
     model.micro_batch = settings.micro_batch
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -159,8 +148,8 @@ def _trainer(
         logging_strategy="epoch",
         save_strategy="epoch" if "eval_dataset" in others else "no",
         bf16=settings.precision == "bfloat16",  # of the forward pass: weights, losses and gradients are in float32
-        use_cpu=device.type == "cpu",
-        dataloader_pin_memory=device.type != "cpu",
+        use_cpu=how.device.type == "cpu",
+        dataloader_pin_memory=how.device.type != "cpu",
         ddp_find_unused_parameters=False,  # what a network has, it uses
         label_names=["labels"],
         remove_unused_columns=False,
@@ -168,13 +157,13 @@ def _trainer(
         disable_tqdm=True,  # the tracker tells of every epoch
     )
     trainer = BranchTrainer(
-        objective,
-        augment,
+        train.objective,
+        how.augment,
         model=model,
         args=arguments,
-        train_dataset=train,
-        data_collator=collate,
-        optimizers=(optimiser, schedule(optimiser, settings, -(-len(train) // settings.batch_size))),
+        train_dataset=train.items,
+        data_collator=how.collate,
+        optimizers=(optimiser, schedule(optimiser, settings, -(-len(train.items) // settings.batch_size))),
         callbacks=callbacks,
         **others,
     )

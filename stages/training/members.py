@@ -1,0 +1,81 @@
+"""Networks of one kind that are trained apart, and whose outputs are averaged.
+
+What a seed decides, the first weights and the order and mixtures of examples, then decides less. The mean of scores
+before the softmax is the normalised geometric mean of the probabilities.
+
+Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.training import fitting
+from stages.training.fitting import Training, TrainSet
+from stages.training.network import Network
+from stages.training.processes import is_first
+from stages.training.tracking import Tracker
+from stages.training.trainer import Items
+
+
+class Ensemble(nn.Module):
+    """Several networks as one."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def embed(self, **batch: Tensor) -> Tensor:
+        """Return the mean of what the heads are given, [batch, width]."""
+        return torch.stack([member.embed(**batch) for member in self.members]).mean(0)
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return the mean of the outputs, [batch, outputs]."""
+        return torch.stack([member(**batch) for member in self.members]).mean(0)
+
+
+class Fitted(NamedTuple):
+    """Members, and how they came about."""
+
+    model: Ensemble
+    epochs: list[int]  # whose weights they have, from 1: the best on dev, or the last of a refit
+    said: np.ndarray  # mean of their outputs for the dev set before a refit, [utterances, outputs]
+    parameters: int  # number of those that learnt, in all
+
+
+def fit(
+    how: Training, number: int, train: TrainSet, dev: Items, both: TrainSet | None, tracker: Tracker, folder: Path
+) -> Fitted:
+    """Train members from the seed of the settings, the next one, and so on.
+
+    Args:
+        how: settings of the branch
+        number: of members
+        train: what they learn from
+        dev: what picks the epoch of each; never the test set
+        both: train and dev together, on which another network then takes the place of each; None: not so
+        tracker: keeps the history of the first one
+        folder: for checkpoints; where it holds some, the training goes on from the last one
+    """
+    members, epochs, said = [], [], []
+    for member in range(number):
+        own = replace(how, settings=how.settings.model_copy(update={"seed": how.settings.seed + member}))
+        follower = tracker if member == 0 else Tracker(f"{tracker.name}: member {member + 1}")
+        place = folder / f"member-{member + 1}"
+        model, epoch = fitting.fit(own, train, dev, follower, place)
+        said.append(fitting.predict(model, dev, how.collate, how.settings.batch_size, how.device))
+        if both is not None:
+            model, epoch = fitting.refit(own, both, epoch, follower.name, place)
+        members.append(model)
+        epochs.append(epoch)
+    parameters = sum(p.numel() for model in members for p in model.parameters() if p.requires_grad)
+    if is_first():
+        print(f"{tracker.name}: {parameters:,} trained parameters, in {number} member(s)")
+    return Fitted(Ensemble(members), epochs, np.mean(said, axis=0), parameters)
