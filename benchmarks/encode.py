@@ -111,7 +111,9 @@ class Ways:
         }  # fmt: skip
         encodings = ((n, *backbone.encode([c], TRAINABLE)[0]) for n, c in zip(self.names, self.clips, strict=True))
         where = self.folder / "store"
-        arrays = ((name, frames.numpy(), layers.numpy()) for name, frames, layers in encodings)
+        arrays = (
+            store.Encoding(name, store.AS_SPOKEN, frames.numpy(), layers.numpy()) for name, frames, layers in encodings
+        )
         store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
         opened = store.Store(where)
         model = AudioModel(settings, backbone.suffix(TRAINABLE), None, backbone.dim, CLASSES)

@@ -18,11 +18,12 @@ os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = os.environ["LRU_CACHE_CAPACITY"]
 import numpy as np
 import pandas as pd
 import soundfile
+import soxr
 import torch
 from tqdm import tqdm
 
 from stages.audio import store
-from stages.audio.store import Encoding
+from stages.audio.store import AS_SPOKEN, Encoding
 from stages.backbones.backbone import Backbone
 from stages.backbones.loading import load as load_backbone
 from stages.contracts.audio import SAMPLE_RATE
@@ -45,7 +46,7 @@ def main() -> None:
     device = prepare(runtime, seed=0)  # nothing here is drawn at random
     backbone = load_backbone(name).to(device)
     trainable = backbone.trainable(wanted)
-    longest = round(encode.max_seconds * SAMPLE_RATE)
+    longest, speeds = round(encode.max_seconds * SAMPLE_RATE), [AS_SPOKEN, *encode.speed_perturbation]
     if backbone.max_samples is not None and longest > backbone.max_samples:
         limit = backbone.max_samples / SAMPLE_RATE
         raise UserError(f"encode.max_seconds: {encode.max_seconds:g}, but {name} hears {limit:g} s at most")
@@ -55,13 +56,20 @@ def main() -> None:
         "trainable_layers": trainable,
         "dim": backbone.dim,
         "max_seconds": encode.max_seconds,
+        "speed_perturbation": encode.speed_perturbation,
         "precision": encode.precision,
         "versions": {package: metadata.version(package) for package in ("torch", "transformers")},
     }
     manifest = read_manifest(MANIFEST)
     write = partial(store.write, dim=backbone.dim, layers=backbone.blocks + 1, encoding=encoding)
     run_over = partial(
-        _encodings, backbone=backbone, trainable=trainable, longest=longest, precision=encode.precision, device=device
+        _encodings,
+        speeds=speeds,
+        backbone=backbone,
+        trainable=trainable,
+        longest=longest,
+        precision=encode.precision,
+        device=device,
     )
     if processes.count() == 1:
         write(store.FOLDER, run_over(manifest))
@@ -87,27 +95,43 @@ def _share(
 
 
 def _encodings(
-    manifest: pd.DataFrame, backbone: Backbone, trainable: int, longest: int, precision: str, device: torch.device
+    manifest: pd.DataFrame,
+    speeds: list[float],
+    backbone: Backbone,
+    trainable: int,
+    longest: int,
+    precision: str,
+    device: torch.device,
 ) -> Iterator[Encoding]:
     # A processor is busy with one clip; an accelerator is not. What comes out for a clip is the same.
     size = 1 if device.type == "cpu" else BATCH
-    rows = manifest[["utterance", "path"]].itertuples(index=False, name=None)
+    heard = _clips(manifest, speeds, longest)
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     with tqdm(
-        total=len(manifest), desc="encode", unit="clip", disable=not processes.is_first() or not sys.stderr.isatty()
+        total=len(manifest) * len(speeds),
+        desc="encode",
+        unit="clip",
+        disable=not processes.is_first() or not sys.stderr.isatty(),
     ) as progress:
-        while batch := list(islice(rows, size)):
-            clips = [torch.from_numpy(_samples(path, longest)).to(device) for _, path in batch]
+        while batch := list(islice(heard, size)):
+            clips = [torch.from_numpy(samples).to(device) for _, _, samples in batch]
             with autocast():
                 encodings = backbone.encode(clips, trainable)
-            for (utterance, _), (frames, statistics) in zip(batch, encodings, strict=True):
-                yield utterance, frames.cpu().numpy(), statistics.cpu().numpy()
+            for (utterance, speed, _), (frames, statistics) in zip(batch, encodings, strict=True):
+                yield Encoding(utterance, speed, frames.cpu().numpy(), statistics.cpu().numpy())
             progress.update(len(batch))
 
 
-def _samples(path: str, longest: int) -> np.ndarray:
-    samples, _ = soundfile.read(audio_path(MANIFEST, path), frames=longest, dtype="float32")
-    return samples
+def _clips(manifest: pd.DataFrame, speeds: list[float], longest: int) -> Iterator[tuple[str, float, np.ndarray]]:
+    """Give every utterance at every speed: resampled, so that its pitch and its formants move too.
+
+    Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
+    """
+    for utterance, path in manifest[["utterance", "path"]].itertuples(index=False, name=None):
+        samples, _ = soundfile.read(audio_path(MANIFEST, path), frames=longest, dtype="float32")
+        for speed in speeds:
+            clip = samples if speed == AS_SPOKEN else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+            yield utterance, speed, clip[:longest]
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def encoded(folder: Path, where: Path) -> tuple[store.Store, pd.DataFrame]:
             noise = clip(4_000 + 700 * (i % 9), i)
             waveform = noise.cumsum(0) * 0.05 if row["emotion"] == "low" else noise
             frames, statistics = backbone.encode([waveform], 2)[0]
-            yield row["utterance"], frames.numpy(), statistics.numpy()
+            yield store.Encoding(row["utterance"], store.AS_SPOKEN, frames.numpy(), statistics.numpy())
 
     encoding = {
         "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": 2, "dim": backbone.dim,

@@ -173,7 +173,9 @@ def test_the_weighted_mix_of_a_store_is_that_of_the_frames(folders, tmp_path, fa
     expected = torch.einsum("l,lfd->fd", mix.weights.softmax(0), layers).mean(0)
     statistics = backbone.encode([clip()], 0)[0].statistics
     torch.testing.assert_close(mix(statistics[None])[0], expected, atol=1e-5, rtol=0)
-    store.write(tmp_path, [("c/u", embedded.numpy(), statistics.numpy())], backbone.dim, len(layers), {})
+    store.write(
+        tmp_path, [store.Encoding("c/u", 1.0, embedded.numpy(), statistics.numpy())], backbone.dim, len(layers), {}
+    )
     stored = torch.from_numpy(store.Store(tmp_path).statistics("c/u"))
     torch.testing.assert_close(mix(stored[None])[0], expected, atol=2e-3, rtol=0)  # float16
 

@@ -76,7 +76,7 @@ def speech(folder: Path) -> tuple[pd.DataFrame, store.Store]:
         for name, vad in zip(rows["utterance"], rows[VAD].to_numpy(), strict=True):
             statistics = draw.normal(0, 0.1, (2, 3, 4))
             statistics[0, 1, :3] += vad
-            yield name, draw.normal(size=(2, 4)), statistics
+            yield store.Encoding(name, 1.0, draw.normal(size=(2, 4)), statistics)
 
     encoding = {"backbone": {"family": "whisper"}, "trainable_layers": 0, "blocks": 2, "dim": 4}
     store.write(folder, encodings(), 4, 3, encoding)

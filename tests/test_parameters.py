@@ -46,6 +46,9 @@ def test_the_committed_file_is_valid():
         ("model.pooling", "max", "model.pooling: 'max': Input should be 'mean' or 'attentive_statistics'"),
         ("model.dropout", 1.0, "model.dropout: 1.0"),
         ("model.targets", [], "model.targets: []"),
+        ("encode.speed_perturbation", [0.9, 1.0], "encode.speed_perturbation: [0.9, 1.0]: each speed once, and not 1"),
+        ("encode.speed_perturbation", [0.9, 0.9], "encode.speed_perturbation: [0.9, 0.9]: each speed once"),
+        ("encode.speed_perturbation", [3.0], "encode.speed_perturbation[0]: 3.0"),
         ("model.targets", ["arousal", "arousal"], "model.targets: ['arousal', 'arousal']: names a dimension twice"),
         ("model.targets", ["anger"], "model.targets[0]: 'anger'"),
         (

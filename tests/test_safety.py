@@ -120,7 +120,7 @@ def test_a_pickle_in_the_place_of_any_file_that_is_loaded_is_refused_and_does_no
     (tmp_path / "forest.skops").write_bytes(pickle.dumps(Code()))
     with pytest.raises(UserError, match=r"forest\.skops: not a forest"):
         saving.load(tmp_path / "forest.skops")
-    store.write(tmp_path / "encoded", [("a/b", np.ones((1, 2)), np.ones((2, 3, 2)))], 2, 3, {})
+    store.write(tmp_path / "encoded", [store.Encoding("a/b", 1.0, np.ones((1, 2)), np.ones((2, 3, 2)))], 2, 3, {})
     objects(tmp_path / "encoded" / "frames.npy")
     with pytest.raises(ValueError, match=r"allow_pickle|Array can't be memory-mapped"):
         store.Store(tmp_path / "encoded").frames("a/b")

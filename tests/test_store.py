@@ -13,7 +13,8 @@ def encodings(count, dim=4, layers=3, seed=0):
     rng = np.random.default_rng(seed)
     for i in range(count):
         frames = rng.standard_normal((1 + i % 5, dim)).astype(np.float32)
-        yield f"c/u{i}", frames, rng.standard_normal((2, layers, dim)).astype(np.float32)
+        statistics = rng.standard_normal((2, layers, dim)).astype(np.float32)
+        yield store.Encoding(f"c/u{i // 2}", (1.0, 0.9)[i % 2], frames, statistics)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 130])
@@ -21,10 +22,14 @@ def test_what_is_written_is_read(tmp_path, count):
     store.write(tmp_path, encodings(count), 4, 3, {"backbone": {"name": "x"}})
     opened = store.Store(tmp_path)
     assert (opened.dim, opened.layers, len(opened.index)) == (4, 3, count)
-    for utterance, frames, statistics in encodings(count):
-        np.testing.assert_array_equal(opened.frames(utterance), frames.astype(np.float16).astype(np.float32))
-        np.testing.assert_array_equal(opened.statistics(utterance), statistics.astype(np.float16).astype(np.float32))
-        assert opened.length(utterance) == len(frames)
+    assert opened.speeds == [1.0, 0.9][: max(count, 1)]
+    for utterance, speed, frames, statistics in encodings(count):
+        key, halves = (utterance, speed), statistics.astype(np.float16)
+        np.testing.assert_array_equal(opened.frames(*key), frames.astype(np.float16).astype(np.float32))
+        np.testing.assert_array_equal(opened.statistics(*key), halves.astype(np.float32))
+        assert opened.length(*key) == len(frames)
+        if speed == 1.0:  # what is had without asking
+            np.testing.assert_array_equal(opened.statistics(utterance), halves.astype(np.float32))
 
 
 def test_the_files_are_plain_numpy_and_the_same_every_time(tmp_path):
@@ -37,7 +42,9 @@ def test_the_files_are_plain_numpy_and_the_same_every_time(tmp_path):
 
 def test_values_beyond_float16_are_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"c/loud: the encoder's output does not fit float16 .*1e\+05"):
-        store.write(tmp_path, [("c/loud", np.full((1, 4), 1e5, np.float32), np.zeros((2, 3, 4)))], 4, 3, {})
+        store.write(
+            tmp_path, [store.Encoding("c/loud", 1.0, np.full((1, 4), 1e5, np.float32), np.zeros((2, 3, 4)))], 4, 3, {}
+        )
 
 
 def test_an_unknown_utterance_is_named(tmp_path):

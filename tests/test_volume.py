@@ -100,7 +100,7 @@ FRAMES, DIM, LAYERS = 40, 64, 3
 
 def encodings(count: int):
     frames, statistics = np.ones((FRAMES, DIM), np.float32), np.ones((2, LAYERS, DIM), np.float32)
-    return ((f"many/{i}", frames * (i % 1_000), statistics) for i in range(count))
+    return (store.Encoding(f"many/{i}", 1.0, frames * (i % 1_000), statistics) for i in range(count))
 
 
 @pytest.mark.parametrize("few, many", [(300, 3_000), pytest.param(FEW, MANY, marks=pytest.mark.slow)])
@@ -110,7 +110,7 @@ def test_the_store_is_written_and_read_in_the_memory_of_its_index(tmp_path, few,
         tracemalloc.start()
         store.write(folder, encodings(count), DIM, LAYERS, {})
         opened = store.Store(folder)
-        for i, (utterance, frames, _) in enumerate(opened):
+        for i, (utterance, _, frames, _) in enumerate(opened):
             assert (utterance, frames[-1, -1], opened.length(utterance)) == (f"many/{i}", i % 1_000, FRAMES)
         assert i == count - 1
         used = tracemalloc.get_traced_memory()[1]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.audio.store import Store
+from stages.audio.store import AS_SPOKEN, Store
 from stages.contracts.parameters import Model
 from stages.training.fitting import Items
 
@@ -18,13 +18,24 @@ class Example(NamedTuple):
     """An utterance and what is to be said of it."""
 
     utterance: str
+    speed: float  # at which it is heard
     target: Any  # number of its class, or its values of a regression, [targets]
 
 
-def items(utterances: Sequence[str], targets: np.ndarray, store: Store) -> Items:
-    """Return utterances with their targets, [utterances, ...], and their lengths in frames."""
-    examples = [Example(utterance, target) for utterance, target in zip(utterances, targets, strict=True)]
-    return Items(examples, [store.length(utterance) for utterance in utterances])
+def items(
+    utterances: Sequence[str], targets: np.ndarray, store: Store, speeds: Sequence[float] = (AS_SPOKEN,)
+) -> Items:
+    """Return utterances with their targets and their lengths in frames.
+
+    Args:
+        utterances: of the store
+        targets: what is to be said of them, [utterances, ...]
+        store: what the frozen part of the backbone said of them
+        speeds: at which each is heard
+    """
+    pairs = list(zip(utterances, targets, strict=True))
+    examples = [Example(utterance, speed, target) for speed in speeds for utterance, target in pairs]
+    return Items(examples, [store.length(example.utterance, example.speed) for example in examples])
 
 
 class Collate:
@@ -39,11 +50,11 @@ class Collate:
         """Return ``frames`` with ``valid``, ``statistics``, and ``labels``; see :class:`AudioModel`."""
         batch = {"labels": torch.from_numpy(np.stack([example.target for example in examples]))}
         if self.with_frames:
-            clips = [torch.from_numpy(self.store.frames(example.utterance)) for example in examples]
+            clips = [torch.from_numpy(self.store.frames(example.utterance, example.speed)) for example in examples]
             lengths = torch.tensor([len(clip) for clip in clips])
             batch["frames"] = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
             batch["valid"] = torch.arange(int(lengths.max())) < lengths[:, None]
         if self.with_statistics:
-            statistics = [torch.from_numpy(self.store.statistics(example.utterance)) for example in examples]
-            batch["statistics"] = torch.stack(statistics)
+            statistics = [self.store.statistics(example.utterance, example.speed) for example in examples]
+            batch["statistics"] = torch.from_numpy(np.stack(statistics))
         return batch

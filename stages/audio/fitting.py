@@ -26,7 +26,6 @@ from stages.training import fitting, members
 from stages.training.fitting import Training, TrainSet
 from stages.training.processes import is_first
 from stages.training.tracking import Tracker
-from stages.training.trainer import Items
 
 BATCH = 32  # utterances; no prediction depends on it
 
@@ -51,6 +50,8 @@ def fit(
 ) -> Fitted:
     """Train a model on the pretrained blocks that the store leaves to training; the best epoch on ``dev`` is kept.
 
+    Training utterances are heard at all speeds of the store, those of the dev set as they were spoken.
+
     With ``train.refit`` another one is then trained on both sets, for as many epochs or for ``all``. Each of
     ``model.members`` is trained in this way, from a seed of its own. The result depends on these rows and settings
     alone, not on what was trained before.
@@ -70,9 +71,6 @@ def fit(
     """
     task, suffix = learn(settings, train), saving.trainable_blocks(settings, store.encoding)
 
-    def examples(rows: pd.DataFrame) -> Items:
-        return items(rows["utterance"], task.targets(rows), store)
-
     def learnt_from(rows: pd.DataFrame) -> TrainSet:
         mix = layer_mix(settings, store.layers, store.dim)
         if mix is not None:
@@ -81,10 +79,12 @@ def fit(
         def build() -> AudioModel:
             return AudioModel(settings, deepcopy(suffix), deepcopy(mix), store.dim, task.outputs)
 
-        return TrainSet(examples(rows), build, task.objective(optimisation, task.targets(rows)))
+        targets = task.targets(rows)
+        examples = items(rows["utterance"], targets, store, store.speeds)
+        return TrainSet(examples, build, task.objective(optimisation, targets))
 
     if is_first():
-        print(f"{tracker.name}: {len(train)} utterances to train on")
+        print(f"{tracker.name}: {len(train)} utterances to train on, at {len(store.speeds)} speed(s)")
     how = Training(
         Collate(store, settings),
         partial(AudioModel.tiers, scale=optimisation.lr_scale),
@@ -94,8 +94,9 @@ def fit(
         device,
         partial(mixed, alpha=optimisation.mixup) if optimisation.mixup else None,
     )
+    asked = items(dev["utterance"], task.targets(dev), store)
     both = learnt_from(pd.concat([train, dev])) if optimisation.refit else None
-    found = members.fit(how, settings.members, learnt_from(train), examples(dev), both, tracker, checkpoints)
+    found = members.fit(how, settings.members, learnt_from(train), asked, both, tracker, checkpoints)
     temperature = task.temperature(found.said, task.targets(dev))
     trained = Trained(found.model, settings, task, store.encoding, temperature)
     return Fitted(trained, found.epochs, found.parameters)

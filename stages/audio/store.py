@@ -6,7 +6,7 @@ A folder with
   utterance's frames stand the backbone's extra tokens, if it has some);
 - ``layers.npy``: float16, [utterances, 2, blocks + 1, dim], mean and standard deviation over the frames
   of every layer of the pretrained network;
-- ``index.csv``: where the frames of an utterance stand;
+- ``index.csv``: where the frames of an utterance stand, which may be there at several speeds;
 - ``encoding.json``: which weights made it, and how it was cut.
 
 It is written one utterance at a time and read through memory maps: memory does not grow with the corpus.
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,23 @@ FOLDER = Path("data/encoded")
 DESCRIPTION = "encoding.json"
 KIND = np.dtype(np.float16)
 
-Encoding = tuple[str, np.ndarray, np.ndarray]  # utterance, its frames [frames, dim], its statistics [2, layers, dim]
+AS_SPOKEN = 1.0  # speed
+
+
+class Encoding(NamedTuple):
+    """What the frozen part of a backbone says of an utterance at a speed."""
+
+    utterance: str
+    speed: float  # times that at which it was spoken
+    frames: np.ndarray  # [frames, dim]
+    statistics: np.ndarray  # [2, layers, dim]
 
 
 class Entry(Row):
     """Where the frames of an utterance stand in ``frames.npy``."""
 
     utterance: Identifier
+    speed: Annotated[float, Field(gt=0)]
     offset: Annotated[int, Field(ge=0)]
     frames: Annotated[int, Field(ge=1)]
 
@@ -101,8 +111,8 @@ def write(
         _stream(folder / "frames.npy", (dim,)) as frames,
         _stream(folder / "layers.npy", (2, layers, dim)) as statistics,
     ):
-        for utterance, clip, statistic in encodings:
-            entries.append({"utterance": utterance, "offset": frames.rows, "frames": len(clip)})
+        for utterance, speed, clip, statistic in encodings:
+            entries.append({"utterance": utterance, "speed": speed, "offset": frames.rows, "frames": len(clip)})
             frames.append(clip, utterance)
             statistics.append(statistic[None], utterance)
     tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / "index.csv", Entry)
@@ -123,9 +133,10 @@ class Store:
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
         self.encoding: dict[str, Any] = _description(folder)
-        self.index = tables.read(folder / "index.csv", Entry).set_index("utterance")
+        self.index = tables.read(folder / "index.csv", Entry)
         self._layers = np.load(folder / "layers.npy", mmap_mode="r")
-        self._rows = {utterance: row for row, utterance in enumerate(self.index.index)}
+        keys = zip(self.index["utterance"], self.index["speed"], strict=True)
+        self._rows = {key: row for row, key in enumerate(keys)}
         self._offsets, self._lengths = (self.index[name].to_numpy() for name in ("offset", "frames"))
 
     @property
@@ -135,7 +146,7 @@ class Store:
 
     def __iter__(self) -> Iterator[Encoding]:
         """Go through the utterances in their order."""
-        return ((name, self.frames(name), self.statistics(name)) for name in self._rows)
+        return (Encoding(*key, self.frames(*key), self.statistics(*key)) for key in self._rows)
 
     @cached_property
     def _frames(self) -> np.ndarray:
@@ -151,21 +162,26 @@ class Store:
         """Number of layers the statistics cover: the backbone's blocks, and their input."""
         return self._layers.shape[2]
 
-    def frames(self, utterance: str) -> np.ndarray:
+    @property
+    def speeds(self) -> list[float]:
+        """Speeds at which every utterance is there, the one at which it was spoken first."""
+        return [AS_SPOKEN, *(speed for speed in self.index["speed"].unique().tolist() if speed != AS_SPOKEN)]
+
+    def frames(self, utterance: str, speed: float = AS_SPOKEN) -> np.ndarray:
         """Return the frames of an utterance, float32 [frames, dim]."""
-        row = self._row(utterance)
+        row = self._row(utterance, speed)
         return self._frames[self._offsets[row] : self._offsets[row] + self._lengths[row]].astype(np.float32)
 
-    def length(self, utterance: str) -> int:
+    def length(self, utterance: str, speed: float = AS_SPOKEN) -> int:
         """Return how many frames an utterance has."""
-        return int(self._lengths[self._row(utterance)])
+        return int(self._lengths[self._row(utterance, speed)])
 
-    def statistics(self, utterance: str) -> np.ndarray:
+    def statistics(self, utterance: str, speed: float = AS_SPOKEN) -> np.ndarray:
         """Return mean and standard deviation of every layer, float32 [2, layers, dim]."""
-        return self._layers[self._row(utterance)].astype(np.float32)
+        return self._layers[self._row(utterance, speed)].astype(np.float32)
 
-    def _row(self, utterance: str) -> int:
-        row = self._rows.get(utterance)
+    def _row(self, utterance: str, speed: float) -> int:
+        row = self._rows.get((utterance, speed))
         if row is None:
             raise UserError(f"{self.folder}: no encoding of {utterance}; run `dvc repro encode`")
         return row

@@ -17,8 +17,21 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stages.contracts.errors import UserError
-from stages.contracts.manifest import DIMENSIONS, Dimension, Emotion
-from stages.contracts.values import Count, Group, Natural, Number, Positive, Precision, RegressionLoss, Seed, Share
+from stages.contracts.manifest import DIMENSIONS, Emotion
+from stages.contracts.values import (
+    Count,
+    Dimensions,
+    Fractions,
+    Group,
+    Natural,
+    Number,
+    Positive,
+    Precision,
+    RegressionLoss,
+    Seed,
+    Share,
+    Speeds,
+)
 
 PATH = Path("params.yaml")
 
@@ -45,12 +58,6 @@ class Resample(Group):
     max_rejected: Annotated[Number, Field(ge=0, le=1)]
 
 
-def _sum_to_one(value: list[float]) -> list[float]:
-    if abs(sum(value) - 1) > 1e-6:
-        raise ValueError("the shares of train, dev and test must add up to 1")
-    return value
-
-
 class Partition(Group):
     strategy: Literal[
         "speaker", "session", "official", "random", "corpus",
@@ -58,7 +65,7 @@ class Partition(Group):
     ]  # fmt: skip
     test_corpora: list[str]
     crossing_speakers: Literal["refuse", "drop", "report"]
-    fractions: Annotated[list[Positive], Field(min_length=3, max_length=3), AfterValidator(_sum_to_one)]
+    fractions: Fractions
     folds: Annotated[int, Field(ge=2)]
     fold: Natural
     seed: Seed
@@ -69,15 +76,9 @@ class Split(Group):
     text: Partition
 
 
-def _each_once(value: list[str]) -> list[str]:
-    if len(set(value)) < len(value):
-        raise ValueError("names a dimension twice")
-    return value
-
-
 class Model(Group):
     task: Literal["classification", "regression"]
-    targets: Annotated[list[Dimension], Field(min_length=1), AfterValidator(_each_once)]
+    targets: Dimensions
     backbone: Annotated[str, Field(min_length=1)]
     trainable_layers: Natural | Literal["all"]
     features: Literal["suffix", "layers", "both"]
@@ -92,6 +93,7 @@ class Model(Group):
 
 class Encode(Group):
     max_seconds: Positive
+    speed_perturbation: Speeds
     precision: Precision
 
 

@@ -56,7 +56,7 @@ def fit(
     tokenizer, targets = pretrained.tokenizer, Targets.of(_vad(train))
 
     def examples(rows: pd.DataFrame) -> Items:
-        vad = targets.standardise(torch.from_numpy(_vad(rows))).float().numpy()
+        vad = targets.standardise(torch.tensor(_vad(rows))).float().numpy()
         return items(rows["transcript"], tokenizer, settings.max_tokens, vad)
 
     def build() -> Regressor:
