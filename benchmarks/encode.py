@@ -74,7 +74,7 @@ class Ways:
     def _from_store(self) -> Callable[[], None]:
         model, collate = self._model()
         optimiser = _adamw(model)
-        examples = [Example(name, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
+        examples = [Example(name, store.AS_SPOKEN, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
 
         def step() -> None:
             batch = collate(examples)
