@@ -9,9 +9,9 @@ import pandas as pd
 from stages.contracts import tables
 from stages.contracts.errors import UserError, run
 from stages.contracts.parameters import load
-from stages.contracts.splits import TEXT, read_text
+from stages.contracts.splits import TEXT, rated, read_text
 from stages.text import saving
-from stages.text.fitting import fit, rated
+from stages.text.fitting import fit
 from stages.training import checkpoints
 from stages.training.device import prepare
 from stages.training.processes import is_first, together

@@ -12,12 +12,13 @@ from torch.nn.functional import cross_entropy
 
 from stages.contracts.parameters import load
 from stages.training.device import prepare
+from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet, fit
+from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier
 from stages.training.processes import count, is_first
-from stages.training.tracking import Goal, Tracker
-from stages.training.trainer import Items
+from stages.training.tracking import Tracker
 
 ROOT = Path(__file__).parent.parent
 

@@ -22,7 +22,7 @@ from stages.audio.zero_shot import zero_shot
 from stages.backbones.loading import load as load_backbone
 from stages.contracts.errors import UserError
 from stages.training.device import prepare
-from stages.training.fitting import predict
+from stages.training.prediction import predict
 from stages.training.tracking import Tracker
 
 

@@ -14,7 +14,7 @@ from transformers import DistilBertConfig, DistilBertModel, RobertaConfig, Rober
 from stages.contracts.errors import UserError
 from stages.text import catalogue, encoders
 from stages.text.batches import Collate, items
-from stages.text.fitting import predict
+from stages.text.prediction import predict
 from stages.text.saving import load as load_saved
 from stages.text.saving import save
 from tiny_text import CPU, SMALL, fitted

@@ -7,10 +7,11 @@ import pytest
 
 from noises import RUNTIME, encoded, model_settings, train_settings
 from stages.audio import saving
-from stages.audio.fitting import fit, predict
+from stages.audio.fitting import fit
+from stages.audio.prediction import predict
 from stages.scoring.calibration import fit_temperature
 from stages.text import saving as text_model
-from stages.text.fitting import predict as predict_vad
+from stages.text.prediction import predict as predict_vad
 from stages.training.device import prepare
 from stages.training.tracking import Tracker
 from tiny_text import CPU, fitted, sentences

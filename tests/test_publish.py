@@ -32,7 +32,7 @@ from stages.contracts.parameters import Model
 from stages.contracts.parameters import load as load_parameters
 from stages.publishing import hub
 from stages.report.page import score
-from stages.training.members import Ensemble
+from stages.training.network import Ensemble
 from upload_server import REPOSITORY, Hub, online
 
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"

@@ -25,7 +25,8 @@ from stages.contracts.manifest import DIMENSIONS
 from stages.scoring.regression import concordance
 from stages.text import saving
 from stages.text.encoders import build
-from stages.text.fitting import fit, predict
+from stages.text.fitting import fit
+from stages.text.prediction import predict
 from stages.text.regressor import Regressor, blocks_of
 from stages.training.optimiser import adamw
 from stages.training.regression_losses import REGRESSION_LOSSES

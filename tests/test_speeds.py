@@ -17,7 +17,8 @@ from noises import RUNTIME, encoded, model_settings, train_settings
 from stages import encode
 from stages.audio import store
 from stages.audio.batches import Collate, items
-from stages.audio.fitting import fit, predict
+from stages.audio.fitting import fit
+from stages.audio.prediction import predict
 from stages.backbones.loading import load
 from stages.training.device import prepare
 from stages.training.tracking import Tracker

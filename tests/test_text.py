@@ -22,11 +22,12 @@ from stages.contracts.errors import UserError
 from stages.contracts.forest import HEARD, LEARNT, Heard, Learnt, featured, features
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import ZeroShot
-from stages.contracts.splits import TEXT, TextItem
+from stages.contracts.splits import TEXT, TextItem, rated
 from stages.forest import saving as forest
 from stages.text import encoders, saving
 from stages.text.batches import Collate, items
-from stages.text.fitting import predict, rated, scores
+from stages.text.fitting import scores
+from stages.text.prediction import predict
 from stages.text.regressor import masked_mean
 from stages.text.zero_shot import Calibration, anchors
 from stages.training.targets import Targets

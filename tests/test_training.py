@@ -17,11 +17,13 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from stages.contracts.parameters import Restarts, Runtime, Text, load
 from stages.training import checkpoints
+from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet, fit, refit
+from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
-from stages.training.tracking import Goal, Tracker
-from stages.training.trainer import ByLength, Items
+from stages.training.tracking import Tracker
+from stages.training.trainer import ByLength
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stages.audio.store import AS_SPOKEN, Store
 from stages.contracts.parameters import Model
-from stages.training.fitting import Items
+from stages.training.examples import Items
 
 
 class Example(NamedTuple):

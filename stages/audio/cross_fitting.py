@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from stages.audio import saving
-from stages.audio.fitting import fit, predict
+from stages.audio.fitting import fit
+from stages.audio.prediction import predict
 from stages.audio.store import Store
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Model, Train

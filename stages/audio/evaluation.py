@@ -9,13 +9,13 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from stages.audio import classes, ratings
-from stages.audio.fitting import predict
+from stages.audio.prediction import predict
 from stages.audio.saving import Trained
 from stages.audio.store import Store
 from stages.audio.tasks import Classification, Regression
 from stages.audio.zero_shot import zero_shot
 from stages.contracts.predictions import AUDIO_COLUMNS, Evaluation
-from stages.training.members import Ensemble
+from stages.training.network import Ensemble
 
 EMBEDDED, COMPONENTS = 1000, 50  # utterances and components of the embedding that are kept, for a picture
 

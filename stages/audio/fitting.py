@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from stages.audio import saving
 from stages.audio.batches import Collate, items
@@ -22,12 +19,10 @@ from stages.audio.saving import Trained
 from stages.audio.store import Store
 from stages.audio.tasks import learn
 from stages.contracts.parameters import Model, Train
-from stages.training import fitting, members
+from stages.training import members
 from stages.training.fitting import Training, TrainSet
 from stages.training.processes import is_first
 from stages.training.tracking import Tracker
-
-BATCH = 32  # utterances; no prediction depends on it
 
 
 class Fitted(NamedTuple):
@@ -100,19 +95,3 @@ def fit(
     temperature = task.temperature(found.said, task.targets(dev))
     trained = Trained(found.model, settings, task, store.encoding, temperature)
     return Fitted(trained, found.epochs, found.parameters)
-
-
-def predict(
-    model: nn.Module, settings: Model, utterances: Sequence[str], store: Store, device: torch.device
-) -> np.ndarray:
-    """Return the outputs of a model, or of a part of one, for every utterance, [utterances, ...].
-
-    Args:
-        model: takes a batch of the store
-        settings: the ``model`` group it was built with
-        utterances: of the store
-        store: what the frozen part of the backbone said of them
-        device: where to predict
-    """
-    examples = items(utterances, np.zeros(len(utterances)), store)  # there is nothing to learn
-    return fitting.predict(model, examples, Collate(store, settings), BATCH, device).astype(np.float64)

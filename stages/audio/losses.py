@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.contracts.errors import UserError
-from stages.training.trainer import Objective
+from stages.training.examples import Objective
 
 
 def classification_loss(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from stages.training.trainer import Batch, Objective
+from stages.training.examples import Batch, Objective
 
 
 class Mixture(NamedTuple):

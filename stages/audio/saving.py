@@ -13,7 +13,7 @@ from stages.backbones.backbone import Suffix
 from stages.backbones.loading import load_again
 from stages.contracts.checkpoint import load_strictly, read_state
 from stages.contracts.parameters import Model
-from stages.training.members import Ensemble
+from stages.training.network import Ensemble
 from stages.training.saving import read_config, write_config, write_model
 
 FOLDER = Path("models/audio")

@@ -14,7 +14,8 @@ from stages.contracts.parameters import Model, Train
 from stages.scoring.calibration import fit_temperature
 from stages.scoring.classification import classification
 from stages.scoring.regression import means
-from stages.training.fitting import Goal, Objective
+from stages.training.examples import Objective
+from stages.training.goal import Goal
 from stages.training.regression_losses import REGRESSION_LOSSES
 from stages.training.targets import Targets
 

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from stages.contracts import tables
-from stages.contracts.manifest import Emotion, Identifier, Set, Sex, Vad
+from stages.contracts.manifest import DIMENSIONS, Emotion, Identifier, Set, Sex, Vad
 from stages.contracts.tables import Row
 
 
@@ -96,3 +96,8 @@ def read_audio(path: Path = AUDIO) -> pd.DataFrame:
 def read_text(path: Path = TEXT) -> pd.DataFrame:
     """Read the text branch's split."""
     return tables.read(path, TextItem)
+
+
+def rated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a split table that have valence, arousal and dominance."""
+    return rows[rows[list(DIMENSIONS)].notna().all(axis=1)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from stages.training.fitting import Items
+from stages.training.examples import Items
 
 
 class Example(NamedTuple):

@@ -11,8 +11,9 @@ import torch
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Forest
-from stages.contracts.splits import same_text
-from stages.text.fitting import fit, predict, rated
+from stages.contracts.splits import rated, same_text
+from stages.text.fitting import fit
+from stages.text.prediction import predict
 from stages.text.saving import Trained
 from stages.training.cross_fitting import cross_fit
 from stages.training.tracking import Tracker

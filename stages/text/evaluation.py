@@ -12,12 +12,13 @@ from sklearn.ensemble import RandomForestClassifier
 from stages.contracts.forest import featured
 from stages.contracts.parameters import Evaluate
 from stages.contracts.predictions import NLI, PREDICTED, PROBABILITY, TEXT_COLUMNS, ZERO_SHOT, Evaluation
+from stages.contracts.splits import rated
 from stages.scoring.baselines import majority_accuracy, majority_class
 from stages.scoring.classification import classification
 from stages.scoring.details import classification_details, limits
 from stages.text import vad
 from stages.text.encoders import load_again
-from stages.text.fitting import predict, rated
+from stages.text.prediction import predict
 from stages.text.saving import Trained
 from stages.text.vad import VAD, said
 from stages.text.zero_shot import Calibration, anchors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -18,17 +17,12 @@ from stages.text import encoders
 from stages.text.batches import Collate, items
 from stages.text.regressor import GOAL, Regressor
 from stages.text.saving import Trained
-from stages.training import fitting, members
+from stages.training import members
+from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet
 from stages.training.regression_losses import REGRESSION_LOSSES
 from stages.training.targets import Targets
 from stages.training.tracking import Tracker
-from stages.training.trainer import Items
-
-
-def rated(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a split table that have valence, arousal and dominance."""
-    return rows[rows[list(DIMENSIONS)].notna().all(axis=1)]
 
 
 def fit(
@@ -88,12 +82,3 @@ def scores(targets: Targets, outputs: np.ndarray, vad: np.ndarray) -> dict[str, 
         ``mse``, ``rmse`` (the root of that mean), ``mae``, ``ccc``, ``pcc``
     """
     return means(targets.to_scale(vad), targets.to_scale(outputs))
-
-
-def predict(trained: Trained, texts: Sequence[str], device: torch.device) -> np.ndarray:
-    """Return valence, arousal and dominance of each text on the 1..5 scale, [texts, 3]; not clipped."""
-    settings = trained.settings
-    encoded = items(texts, trained.tokenizer, settings.max_tokens)
-    collate = Collate(trained.tokenizer)
-    outputs = fitting.predict(trained.model, encoded, collate, 2 * settings.batch_size, device)
-    return trained.targets.to_scale(outputs)

@@ -23,8 +23,8 @@ from stages.contracts.parameters import Hypotheses
 from stages.contracts.paths import is_path, local_folder
 from stages.text.batches import Collate, Example
 from stages.text.encoders import TOKENIZER_FILES, longest, match, read_folder, with_present_names
-from stages.training import fitting
-from stages.training.trainer import Items
+from stages.training.examples import Items
+from stages.training.prediction import predict
 
 KEY = "evaluate.nli"
 RATINGS = np.array([1.0, 3.0, 5.0])  # of the low, middle and high hypothesis
@@ -119,4 +119,4 @@ def _logits(texts: Sequence[str], hypothesis: str, model: Entailment, device: to
     encoded = model.tokenizer(list(texts), [hypothesis] * len(texts), truncation="only_first", max_length=limit)
     examples = [Example({name: values[i] for name, values in encoded.items()}, None) for i in range(len(texts))]
     pairs = Items(examples, [len(example.tokens["input_ids"]) for example in examples])
-    return fitting.predict(_Entailed(model.network, model.label), pairs, Collate(model.tokenizer), BATCH, device)
+    return predict(_Entailed(model.network, model.label), pairs, Collate(model.tokenizer), BATCH, device)

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from stages.contracts.errors import UserError
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Text
+from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier
-from stages.training.tracking import Goal
 
 GOAL = Goal("ccc", greater_is_better=True)  # the dev score that picks the epoch, as with sound
 

@@ -15,7 +15,7 @@ from stages.contracts.outputs import naming
 from stages.contracts.parameters import Text
 from stages.text.encoders import build, match
 from stages.text.regressor import GOAL, Regressor
-from stages.training.members import Ensemble
+from stages.training.network import Ensemble
 from stages.training.saving import read_config, write_config, write_model
 from stages.training.targets import Targets
 

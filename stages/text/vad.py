@@ -12,11 +12,11 @@ from stages.contracts.checkpoint import Origin
 from stages.contracts.manifest import DIMENSIONS
 from stages.contracts.parameters import Hypotheses
 from stages.contracts.predictions import NLI, PREDICTED, ZERO_SHOT
+from stages.contracts.splits import rated
 from stages.scoring.baselines import mean_prediction, mean_scores
 from stages.scoring.details import regression_details
 from stages.scoring.regression import regression
 from stages.text import nli
-from stages.text.fitting import rated
 from stages.text.zero_shot import Calibration
 
 VAD = list(DIMENSIONS)

@@ -20,7 +20,7 @@ from stages.contracts.parameters import Text, ZeroShot
 from stages.text.batches import Collate, items
 from stages.text.encoders import Pretrained
 from stages.text.regressor import masked_mean
-from stages.training import fitting
+from stages.training.prediction import predict
 
 # softmax(20 cosine): the default scale of the ranking loss that sentence encoders are trained with.
 TEMPERATURE = 0.05
@@ -69,7 +69,7 @@ def anchors(
 def _embed(texts: Sequence[str], pretrained: Pretrained, settings: Text, device: torch.device) -> np.ndarray:
     encoded = items(texts, pretrained.tokenizer, settings.max_tokens)
     collate = Collate(pretrained.tokenizer)
-    return fitting.predict(_Embedder(pretrained.encoder), encoded, collate, 2 * settings.batch_size, device)
+    return predict(_Embedder(pretrained.encoder), encoded, collate, 2 * settings.batch_size, device)
 
 
 class Calibration(NamedTuple):

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from safetensors.torch import load_file, load_model, save_model
-from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
 from stages.contracts.errors import UserError
 from stages.contracts.outputs import writing
 from stages.contracts.parameters import Optimisation
 from stages.training import checkpoints, processes
+from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
-from stages.training.tracking import Goal, Tracker
+from stages.training.tracking import Tracker
 from stages.training.trainer import (
     Augment,
     Batch,
@@ -174,18 +174,3 @@ def _trainer(
 def _train(trainer: BranchTrainer, checkpoint: Path | None = None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else it went on predicting in bfloat16
-
-
-@torch.no_grad()
-def predict(
-    model: nn.Module, items: Items, collate: Callable[[list[Any]], Batch], batch_size: int, device: torch.device
-) -> np.ndarray:
-    """Return the outputs of ``model`` for every item, in order, [items, ...]."""
-    model.eval().to(device)
-    order = np.argsort(items.lengths, kind="stable")  # batches of equals: little padding
-    outputs: list[np.ndarray] = []
-    for start in range(0, len(order), batch_size):
-        batch = collate([items[i] for i in order[start : start + batch_size]])
-        inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
-        outputs.append(model(**inputs).float().cpu().numpy())
-    return np.concatenate(outputs)[np.argsort(order, kind="stable")]

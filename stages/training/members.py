@@ -8,37 +8,19 @@ Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from stages.training import fitting
+from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet
-from stages.training.network import Network
+from stages.training.network import Ensemble
+from stages.training.prediction import predict
 from stages.training.processes import is_first
 from stages.training.tracking import Tracker
-from stages.training.trainer import Items
-
-
-class Ensemble(nn.Module):
-    """Several networks as one."""
-
-    def __init__(self, members: Sequence[Network]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def embed(self, **batch: Tensor) -> Tensor:
-        """Return the mean of what the heads are given, [batch, width]."""
-        return torch.stack([member.embed(**batch) for member in self.members]).mean(0)
-
-    def forward(self, **batch: Tensor) -> Tensor:
-        """Return the mean of the outputs, [batch, outputs]."""
-        return torch.stack([member(**batch) for member in self.members]).mean(0)
 
 
 class Fitted(NamedTuple):
@@ -70,7 +52,7 @@ def fit(
         follower = tracker if member == 0 else Tracker(f"{tracker.name}: member {member + 1}")
         place = folder / f"member-{member + 1}"
         model, epoch = fitting.fit(own, train, dev, follower, place)
-        said.append(fitting.predict(model, dev, how.collate, how.settings.batch_size, how.device))
+        said.append(predict(model, dev, how.collate, how.settings.batch_size, how.device))
         if both is not None:
             model, epoch = fitting.refit(own, both, epoch, follower.name, place)
         members.append(model)

@@ -1,6 +1,8 @@
-"""What both branches train: an embedding and a head, in batches that may be larger than the memory for them."""
+"""What both branches train: an embedding and a head, in batches larger than the memory if need be; several as one."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,3 +35,19 @@ class Network(nn.Module):
 
         parts = zip(*(tensor.split(self.micro_batch) for tensor in batch.values()), strict=True)
         return torch.cat([checkpoint(part, *tensors, use_reentrant=False) for tensors in parts])
+
+
+class Ensemble(nn.Module):
+    """Several networks as one."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def embed(self, **batch: Tensor) -> Tensor:
+        """Return the mean of what the heads are given, [batch, width]."""
+        return torch.stack([member.embed(**batch) for member in self.members]).mean(0)
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return the mean of the outputs, [batch, outputs]."""
+        return torch.stack([member(**batch) for member in self.members]).mean(0)

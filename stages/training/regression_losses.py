@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.training.trainer import Objective
+from stages.training.examples import Objective
 
 EPSILON = 1e-8  # keeps quotients and slopes finite where nothing varies
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -49,18 +49,6 @@ def write_nothing(folder: Path) -> None:
     """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     write_json({}, folder / "metrics.json")
-
-
-class Goal(NamedTuple):
-    """The dev score that picks the epoch."""
-
-    name: str
-    greater_is_better: bool
-
-    def best(self, history: list[dict[str, float]]) -> int:
-        """Return the number of the best row, from 0; of equals the earliest."""
-        values = [row[f"dev/{self.name}"] for row in history]
-        return values.index(max(values) if self.greater_is_better else min(values))
 
 
 class Tracker(TrainerCallback):

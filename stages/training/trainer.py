@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Sampler
 from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from stages.contracts.outputs import naming
 from stages.training import checkpoints, processes
-from stages.training.tracking import Goal, Tracker
-
-Objective = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> scalar loss
-Batch = dict[str, Tensor]
+from stages.training.examples import Batch, Items, Objective
+from stages.training.goal import Goal
+from stages.training.tracking import Tracker
 
 
 class Mixture(Protocol):
@@ -30,20 +29,6 @@ class Mixture(Protocol):
 
 
 Augment = Callable[[Batch], Mixture]  # what is done to a batch before it is learnt from
-
-
-class Items(Dataset):
-    """A list of examples that knows their lengths, so that batches can be made of equals."""
-
-    def __init__(self, examples: Sequence[Any], lengths: Sequence[int]) -> None:
-        self.examples = examples
-        self.lengths = list(lengths)
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.examples[index]
 
 
 class ByLength(Sampler[int]):
