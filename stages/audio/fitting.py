@@ -1,4 +1,4 @@
-"""Training an audio model on the encoded store, and predicting with it."""
+"""Training an audio model on the encoded store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a text regressor, and predicting with it."""
+"""Training a text regressor."""
 
 from __future__ import annotations
 

@@ -17,22 +17,12 @@ from stages.contracts.errors import UserError
 from stages.contracts.outputs import writing
 from stages.contracts.parameters import Optimisation
 from stages.training import checkpoints, processes
+from stages.training.examples import Batch, Items, Objective
 from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
 from stages.training.tracking import Tracker
-from stages.training.trainer import (
-    Augment,
-    Batch,
-    BranchTrainer,
-    Items,
-    Keeper,
-    Objective,
-    Stop,
-    best_of,
-    exhausted,
-    scores_of,
-)
+from stages.training.trainer import Augment, BranchTrainer, Keeper, Stop, best_of, exhausted, scores_of
 
 WEIGHTS = "model.safetensors"
 

@@ -48,7 +48,8 @@ def fit(
     """
     members, epochs, said = [], [], []
     for member in range(number):
-        own = replace(how, settings=how.settings.model_copy(update={"seed": how.settings.seed + member}))
+        seed = (how.settings.seed + member) % 2**32  # after the last seed there is comes the first
+        own = replace(how, settings=how.settings.model_copy(update={"seed": seed}))
         follower = tracker if member == 0 else Tracker(f"{tracker.name}: member {member + 1}")
         place = folder / f"member-{member + 1}"
         model, epoch = fitting.fit(own, train, dev, follower, place)
