@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import soundfile
+from safetensors.torch import save_file
 
 from closure import ROOT
 from processes import ALONE, as_anybody, end, kill, mounted, start_stage, writes_at_most
@@ -130,3 +132,10 @@ def test_of_two_runs_that_write_one_file_one_is_whole_and_the_other_is_told(tmp_
         subprocess.run([sys.executable, "-c", second], env=ALONE, check=True)
     assert path.read_text() == "a\n2\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_may_be_read_by_whom_other_files_may_be_read_by(tmp_path):
+    for name, content in (("plain", lambda part: part.write_text("x")), ("weights", partial(save_file, {}))):
+        with writing(tmp_path / name) as part:
+            content(part)
+    assert (tmp_path / "plain").stat().st_mode == (tmp_path / "weights").stat().st_mode

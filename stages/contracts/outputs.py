@@ -45,9 +45,12 @@ def writing(path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
                 left.unlink(missing_ok=True)
+            part.touch()
+            mode = part.stat().st_mode  # as everybody's files have it; safetensors gives its own to their owner alone
             yield part
             if not part.exists():
                 raise UserError(f"{path}: another run has written it meanwhile; let one run at a time do so")
+            part.chmod(mode)
             part.replace(path)
     finally:
         with suppress(OSError):
