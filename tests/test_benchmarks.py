@@ -32,6 +32,7 @@ def test_the_text_encoder_is_trained_with_short_and_long_batches(tmp_path, asked
     assert re.search(r"fixed: .* batches 128 tokens wide on average\nratio \d", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_resampling_is_compared_and_its_growth_shown(tmp_path, asked, capsys):
     for i in range(4):
         soundfile.write(tmp_path / f"{i}.wav", np.random.default_rng(i).normal(0, 0.1, 8_000), 8_000)
