@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from downloads import cache, publish  # noqa: F401 - fixtures of several files
+from small_demo import demo  # noqa: F401 - a fixture of several files
 from tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them

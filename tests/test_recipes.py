@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
 from closure import ROOT
-from stages import encode, fetch, finetune_audio, resample, split
+from small_demo import SMALL, write_params
+from stages import encode, finetune_audio, split
 
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir())
 FAMILIES = {"wav2vec2": "wav2vec2", "wavlm": "wavlm"}  # by how the recipe's backbone begins
-SMALL = {"data.demo.speakers": 6, "data.demo.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}
 
 
 def choices(recipe: str) -> dict[str, object]:
@@ -25,33 +22,6 @@ def choices(recipe: str) -> dict[str, object]:
     words = shlex.split((ROOT / "recipes" / recipe).read_text())
     assert words[::2] == ["-S"] * (len(words) // 2)
     return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words[1::2])}
-
-
-def write_params(folder: Path, changes: dict[str, object]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        group = params
-        for name in path:
-            group = group[name]
-        assert last in group, key
-        group[last] = value
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Return a folder with the demo corpus, resampled and split."""
-    folder = tmp_path_factory.mktemp("demo")
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", *author, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=folder, check=True)
-    write_params(folder, SMALL)
-    with contextlib.chdir(folder):
-        fetch.main()
-        resample.main()
-        split.main()
-    return folder
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

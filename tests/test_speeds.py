@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from noises import RUNTIME, encoded, model_settings, train_settings
+from small_demo import SMALL, write_params
 from stages import encode
 from stages.audio import store
 from stages.audio.batches import Collate, items
@@ -22,7 +23,6 @@ from stages.audio.prediction import predict
 from stages.backbones.loading import load
 from stages.training.device import prepare
 from stages.training.tracking import Tracker
-from test_recipes import SMALL, demo, write_params  # noqa: F401 - demo is a fixture
 
 RATE = 16_000
 
@@ -31,7 +31,7 @@ def tone(hertz: float, seconds: float) -> np.ndarray:
     return 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE).astype(np.float32)
 
 
-def test_every_utterance_is_encoded_at_every_speed_within_the_limit(demo, tmp_path, monkeypatch, folders):  # noqa: F811
+def test_every_utterance_is_encoded_at_every_speed_within_the_limit(demo, tmp_path, monkeypatch, folders):
     folder = tmp_path / "repository"
     shutil.copytree(demo, folder)
     monkeypatch.chdir(folder)
