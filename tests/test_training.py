@@ -22,6 +22,7 @@ from stages.training.fitting import Training, TrainSet, fit, refit
 from stages.training.goal import Goal
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
+from stages.training.prediction import predict
 from stages.training.tracking import Tracker
 from stages.training.trainer import ByLength
 
@@ -100,7 +101,14 @@ def same(one: dict, other: dict) -> bool:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"micro_batch": 3}, {"patience": 1, "learning_rate": 0.3}, {"precision": "bfloat16"}]
+    "changes",
+    [
+        {},
+        {"weight_average": 0.0},
+        {"weight_average": 0.75, "micro_batch": 3},
+        {"patience": 1, "learning_rate": 0.3},
+        {"precision": "bfloat16"},
+    ],
 )
 def test_a_stopped_training_ends_in_the_same_bytes(tmp_path, changes):
     weights, history, best = trained(tmp_path / "whole", **changes)
@@ -178,6 +186,57 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
         gradients[size] = torch.cat([p.grad.flatten() for p in model.parameters()])
     for size in (1, 4, 10):
         torch.testing.assert_close(gradients[size], gradients[None], rtol=1e-5, atol=1e-7)
+
+
+class Recorder(Tracker):
+    """Keeps what the network's weights are after every step."""
+
+    def __init__(self) -> None:
+        super().__init__("test")
+        self.weights: list[dict[str, torch.Tensor]] = []
+
+    def on_step_end(self, args, state, control, model, **_):
+        self.weights.append({name: value.clone() for name, value in model.state_dict().items()})
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.0, None), (0.25, 36), (0.5, 24), (0.9, 5)])
+def test_the_weights_are_the_mean_over_the_last_steps(tmp_path, share, first):
+    """Of 6 epochs of 8 steps."""
+    recorder, dev = Recorder(), examples(30, 2)
+    model, best = fit(training(weight_average=share), learnt_from(examples(60, 1)), dev, recorder, tmp_path)
+    steps = recorder.weights[first : 8 * best] if first is not None and 8 * best > first else []
+    steps = steps or [recorder.weights[8 * best - 1]]
+    for name, value in model.state_dict().items():
+        of_steps = torch.stack([weights[name] for weights in steps])
+        expected = of_steps.mean(0) if value.is_floating_point() else of_steps[-1]
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+    assert len(recorder.weights) == 48
+    outputs = predict(model, dev, collate, 7, CPU)
+    right = [y.item() for _, y in dev.examples] == outputs.argmax(1)
+    assert recorder.history[best - 1]["dev/accuracy"] == pytest.approx(right.mean())  # judged by what is kept
+
+
+def test_weights_that_are_averaged_learn_as_if_they_were_not(tmp_path):
+    with_mean, without = Recorder(), Recorder()
+    for recorder, share in ((with_mean, 0.5), (without, 0.0)):
+        fit(
+            training(weight_average=share),
+            learnt_from(examples(60, 1)),
+            examples(30, 2),
+            recorder,
+            tmp_path / f"{share}",
+        )
+    assert all(same(one, other) for one, other in zip(with_mean.weights, without.weights, strict=True))
+
+
+def test_a_refit_is_averaged_too(tmp_path):
+    whole = learnt_from(examples(60, 1))
+    means, last = (
+        refit(training(refit="all", weight_average=w), whole, 1, "name", tmp_path / f"{w}")[0] for w in (0.5, 0.0)
+    )
+    assert not same(means.state_dict(), last.state_dict())
+    again, _ = refit(training(refit="all", weight_average=0.5), whole, 1, "name", tmp_path / "0.5")
+    assert same(again.state_dict(), means.state_dict())
 
 
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):

@@ -115,6 +115,7 @@ class Optimisation(Group):
     restarts: Restarts
     max_grad_norm: Positive
     precision: Precision
+    weight_average: Share
     micro_batch: Count | None
     patience: Count | None
     refit: bool | Literal["all"]

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, load_model, save_model
+from safetensors.torch import load_model, save_model
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
 from stages.contracts.errors import UserError
 from stages.contracts.outputs import writing
 from stages.contracts.parameters import Optimisation
 from stages.training import checkpoints, processes
+from stages.training.averaging import Average
 from stages.training.examples import Batch, Items, Objective
 from stages.training.goal import Goal
 from stages.training.network import Network
@@ -73,12 +74,15 @@ def fit(how: Training, train: TrainSet, dev: Items, tracker: Tracker, folder: Pa
     whole = checkpoints.found(folder)
     if whole:
         tracker.restore(checkpoints.history(whole[-1]))
+        trainer.average.restore(whole[-1], model)
     if len(tracker.history) < settings.epochs and not exhausted(tracker.history, how.goal, settings.patience):
         _train(trainer, whole[-1] if whole else None)
     processes.barrier()
     best = how.goal.best(tracker.history)
-    weights = load_file(best_of(folder, tracker.history, how.goal) / WEIGHTS, device=str(how.device))
-    model.to(how.device).load_state_dict(weights)
+    chosen = best_of(folder, tracker.history, how.goal)
+    load_model(model.to(how.device), str(chosen / WEIGHTS))
+    trainer.average.restore(chosen, model)
+    trainer.average.give(model)
     tracker.summarise(best)
     return model, best + 1
 
@@ -105,7 +109,9 @@ def refit(how: Training, both: TrainSet, best: int, name: str, folder: Path) -> 
         return model, epochs
     if processes.is_first():
         print(f"{name}: {epochs} epochs on {len(both.items)} utterances, train and dev together")
-    _train(_trainer(how, model, both, folder, [Stop(epochs)]))
+    trainer = _trainer(how, model, both, folder, [Stop(epochs)])
+    _train(trainer)
+    trainer.average.give(model)
     processes.barrier()  # nobody is to find it yet
     if processes.is_first():
         with writing(done) as part:
@@ -125,7 +131,7 @@ def _trainer(
     share, rest = divmod(settings.batch_size, processes.count())
     if rest:
         raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {processes.count()} processes")
-    optimiser = adamw(how.tiers(model), settings)
+    optimiser, steps = adamw(how.tiers(model), settings), -(-len(train.items) // settings.batch_size)
     model.micro_batch = settings.micro_batch
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -149,11 +155,12 @@ def _trainer(
     trainer = BranchTrainer(
         train.objective,
         how.augment,
+        Average(settings.weight_average, steps * settings.epochs),
         model=model,
         args=arguments,
         train_dataset=train.items,
         data_collator=how.collate,
-        optimizers=(optimiser, schedule(optimiser, settings, -(-len(train.items) // settings.batch_size))),
+        optimizers=(optimiser, schedule(optimiser, settings, steps)),
         callbacks=callbacks,
         **others,
     )

@@ -14,6 +14,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from stages.contracts.outputs import naming
 from stages.training import checkpoints, processes
+from stages.training.averaging import Average
 from stages.training.examples import Batch, Items, Objective
 from stages.training.goal import Goal
 from stages.training.tracking import Tracker
@@ -56,12 +57,14 @@ class ByLength(Sampler[int]):
 
 
 class BranchTrainer(Trainer):
-    """A Trainer with the loss of a branch, computed over the batch of all processes."""
+    """A Trainer with the loss of a branch, computed over the batch of all processes, that looks at averaged weights."""
 
-    def __init__(self, objective: Objective, augment: Augment | None, **settings: Any) -> None:
+    def __init__(self, objective: Objective, augment: Augment | None, average: Average, **settings: Any) -> None:
         super().__init__(**settings)
         self.objective = objective
         self.augment = augment
+        self.average = average
+        self.add_callback(average)
         self.model_accepts_loss_kwargs = False  # it takes any tensors by name, and no sum to divide the loss by
 
     def compute_loss(
@@ -80,6 +83,11 @@ class BranchTrainer(Trainer):
             return mixture.loss(self.objective, model(**_without_labels(mixture.batch)))
         outputs = processes.gathered(model(**_without_labels(inputs)))
         return self.objective(outputs, processes.gathered(inputs["labels"]))
+
+    def evaluate(self, *arguments: Any, **others: Any) -> dict[str, float]:
+        """Return the scores of what would be kept."""
+        with self.average.given(self.model):
+            return super().evaluate(*arguments, **others)
 
     def _save_checkpoint(self, *arguments: Any, **others: Any) -> None:
         with naming(Path(self.args.output_dir)):
