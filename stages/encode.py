@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from itertools import islice
@@ -30,6 +31,7 @@ from stages.contracts.audio import SAMPLE_RATE
 from stages.contracts.errors import UserError, run
 from stages.contracts.manifest import audio_path, read_manifest
 from stages.contracts.parameters import load
+from stages.contracts.values import Precision
 from stages.training import processes
 from stages.training.device import prepare
 
@@ -62,76 +64,67 @@ def main() -> None:
     }
     manifest = read_manifest(MANIFEST)
     write = partial(store.write, dim=backbone.dim, layers=backbone.blocks + 1, encoding=encoding)
-    run_over = partial(
-        _encodings,
-        speeds=speeds,
-        backbone=backbone,
-        trainable=trainable,
-        longest=longest,
-        precision=encode.precision,
-        device=device,
-    )
+    frozen = Frozen(backbone, trainable, longest, speeds, encode.precision, device)
     if processes.count() == 1:
-        write(store.FOLDER, run_over(manifest))
+        write(store.FOLDER, frozen.encodings(manifest))
     else:
-        _share(manifest, write, run_over)
+        _share(manifest, write, frozen)
     if processes.is_first():
         print(f"encode: {len(manifest)} utterances, {backbone.blocks - trainable} of {backbone.blocks} blocks frozen")
 
 
-def _share(
-    manifest: pd.DataFrame,
-    write: Callable[[Path, Iterable[Encoding]], None],
-    run_over: Callable[..., Iterator[Encoding]],
-) -> None:
+def _share(manifest: pd.DataFrame, write: Callable[[Path, Iterable[Encoding]], None], frozen: Frozen) -> None:
     """Let every process write a store of its share, and the first one a store of all."""
     folders = [PARTS / str(rank) for rank in range(processes.count())]
     shares = np.array_split(np.arange(len(manifest)), len(folders))
-    write(folders[processes.rank()], run_over(manifest.iloc[shares[processes.rank()]]))
+    write(folders[processes.rank()], frozen.encodings(manifest.iloc[shares[processes.rank()]]))
     processes.barrier()
     if processes.is_first():
         write(store.FOLDER, (encoding for folder in folders for encoding in store.Store(folder)))
         shutil.rmtree(PARTS)
 
 
-def _encodings(
-    manifest: pd.DataFrame,
-    speeds: list[float],
-    backbone: Backbone,
-    trainable: int,
-    longest: int,
-    precision: str,
-    device: torch.device,
-) -> Iterator[Encoding]:
-    # A processor is busy with one clip; an accelerator is not. What comes out for a clip is the same.
-    size = 1 if device.type == "cpu" else BATCH
-    heard = _clips(manifest, speeds, longest)
-    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
-    with tqdm(
-        total=len(manifest) * len(speeds),
-        desc="encode",
-        unit="clip",
-        disable=not processes.is_first() or not sys.stderr.isatty(),
-    ) as progress:
-        while batch := list(islice(heard, size)):
-            clips = [torch.from_numpy(samples).to(device) for _, _, samples in batch]
-            with autocast():
-                encodings = backbone.encode(clips, trainable)
-            for (utterance, speed, _), (frames, statistics) in zip(batch, encodings, strict=True):
-                yield Encoding(utterance, speed, frames.cpu().numpy(), statistics.cpu().numpy())
-            progress.update(len(batch))
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen part of a backbone, and what it is given to hear."""
 
+    backbone: Backbone
+    trainable: int  # blocks that are not frozen
+    longest: int  # samples of a clip
+    speeds: list[float]
+    precision: Precision
+    device: torch.device
 
-def _clips(manifest: pd.DataFrame, speeds: list[float], longest: int) -> Iterator[tuple[str, float, np.ndarray]]:
-    """Give every utterance at every speed: resampled, so that its pitch and its formants move too.
+    def encodings(self, manifest: pd.DataFrame) -> Iterator[Encoding]:
+        """Give what it says of every utterance, at every speed."""
+        # A processor is busy with one clip; an accelerator is not. What comes out for a clip is the same.
+        size = 1 if self.device.type == "cpu" else BATCH
+        heard = self._clips(manifest)
+        autocast = partial(torch.autocast, self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        with tqdm(
+            total=len(manifest) * len(self.speeds),
+            desc="encode",
+            unit="clip",
+            disable=not processes.is_first() or not sys.stderr.isatty(),
+        ) as progress:
+            while batch := list(islice(heard, size)):
+                clips = [torch.from_numpy(samples).to(self.device) for _, _, samples in batch]
+                with autocast():
+                    encodings = self.backbone.encode(clips, self.trainable)
+                for (utterance, speed, _), (frames, statistics) in zip(batch, encodings, strict=True):
+                    yield Encoding(utterance, speed, frames.cpu().numpy(), statistics.cpu().numpy())
+                progress.update(len(batch))
 
-    Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
-    """
-    for utterance, path in manifest[["utterance", "path"]].itertuples(index=False, name=None):
-        samples, _ = soundfile.read(audio_path(MANIFEST, path), frames=longest, dtype="float32")
-        for speed in speeds:
-            clip = samples if speed == AS_SPOKEN else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
-            yield utterance, speed, clip[:longest]
+    def _clips(self, manifest: pd.DataFrame) -> Iterator[tuple[str, float, np.ndarray]]:
+        """Give every utterance at every speed: resampled, so that its pitch and its formants move too.
+
+        Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
+        """
+        for utterance, path in manifest[["utterance", "path"]].itertuples(index=False, name=None):
+            samples, _ = soundfile.read(audio_path(MANIFEST, path), frames=self.longest, dtype="float32")
+            for speed in self.speeds:
+                clip = samples if speed == AS_SPOKEN else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+                yield utterance, speed, clip[: self.longest]
 
 
 if __name__ == "__main__":

@@ -35,10 +35,9 @@ def main() -> None:
     kept = checkpoints.kept("finetune_audio", [settings, train], runtime, [AUDIO, *store.files])
     with kept as folder, live(METRICS) as tracked:
         tracker = Tracker("finetune_audio", tracked, runtime.tensorboard)
-        trained, epochs, parameters = fit(*sets, settings, train, store, device, tracker, folder)
+        trained = fit(*sets, settings, train, store, device, tracker, folder)
         if is_first():
-            extra = {"train": train.model_dump(), "epochs": epochs, "trainable_parameters": parameters}
-            saving.save(trained, extra)
+            saving.save(trained)
 
 
 if __name__ == "__main__":

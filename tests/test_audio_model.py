@@ -113,10 +113,9 @@ def trained(data, folder, where: Path, **changes):
     training = train_settings(refit=False, mixup=0.0, **rated)
     parts = {name: rows[rows["split"] == name] for name in ("train", "dev", "test")}
     tracker = Tracker("test")
-    found = fit(parts["train"], parts["dev"], settings, training, opened, device, tracker, where / "checkpoints")
-    made = found.trained
+    made = fit(parts["train"], parts["dev"], settings, training, opened, device, tracker, where / "checkpoints")
     sets = {name: items(part["utterance"], made.task.targets(part), opened) for name, part in parts.items()}
-    return made, sets, Collate(opened, settings), tracker, found.epochs[0], device
+    return made, sets, Collate(opened, settings), tracker, made.epochs[0], device
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,7 @@ def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_p
     assert tracker.history[best - 1][goal] == max(row[goal] for row in tracker.history) > 0.7
     outputs = predict(made.model, sets["test"], collate, 5, device)
     for name in ("a", "b"):
-        saving.save(made, {"epoch": best}, tmp_path / name)
+        saving.save(made, tmp_path / name)
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
     again = saving.load(tmp_path / "a")
     assert again.task.config() == made.task.config()
@@ -151,7 +150,7 @@ def test_every_family_learns_and_predicts_the_same_in_any_batch(folders, tmp_pat
     data = encoded(path, tmp_path)
     made, sets, collate, tracker, _, device = trained(data, path, tmp_path, layer_mix="weighted")
     assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]
-    saving.save(made, {}, tmp_path / "model")
+    saving.save(made, tmp_path / "model")
     again = saving.load(tmp_path / "model").model
     assert {k for k, v in again.named_parameters() if v.requires_grad} == {
         k for k, v in made.model.named_parameters() if v.requires_grad

@@ -108,7 +108,7 @@ def test_a_rating_of_a_recording_has_no_part_in_its_own_prediction(tmp_path: Pat
 
     both = pd.concat([rows[rows["split"] == name] for name in ("train", "dev")])
     sets = (both[both["split"] == name] for name in ("train", "dev"))
-    saving.save(fit(*sets, MODEL, training, heard, CPU, Tracker("test"), tmp_path / "final").trained, {})
+    saving.save(fit(*sets, MODEL, training, heard, CPU, Tracker("test"), tmp_path / "final"))
     seen = vad(rows, "in_sample", "unused")
     assert (seen[VAD] != found[0][VAD]).any(axis=None)
     for dimension in VAD:  # in the order of the table, whatever that of model.targets

@@ -28,7 +28,6 @@ from stages.audio.tasks import learn
 from stages.backbones.loading import load
 from stages.contracts import predictions
 from stages.contracts.errors import UserError
-from stages.contracts.parameters import Model
 from stages.contracts.parameters import load as load_parameters
 from stages.publishing import hub
 from stages.report.page import score
@@ -52,10 +51,7 @@ def publish(folder, server, backbone, rows, targets=()):
     results.write(folder, rows, None, zero_shot=not targets, targets=targets)
     ask(folder, REPOSITORY)
     trained = untrained(backbone, rows, targets)
-    config = json.loads((folder / "models/audio/config.json").read_text())
-    saving.save(
-        trained, {name: config[name] for name in ("epochs", "train", "trainable_parameters")}, folder / "models/audio"
-    )
+    saving.save(trained, folder / "models/audio")
     before = len(server.commits)
     said = io.StringIO()
     with online(folder, server.url), contextlib.redirect_stdout(said):
@@ -71,8 +67,9 @@ def ask(folder, repository):
 
 
 def untrained(backbone, rows, targets):
-    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["model"] | {"backbone": backbone, "hidden": 8}
-    settings = Model(**(chosen | ({"task": "regression", "targets": list(targets)} if targets else {})))
+    chosen, optimisation = load_parameters("model", "train", path=ROOT / "params.yaml")
+    task = {"task": "regression", "targets": list(targets)} if targets else {}
+    settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
     loaded = load(backbone)
     encoding = {
         "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
@@ -84,7 +81,8 @@ def untrained(backbone, rows, targets):
     mix.fit(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
     blocks = saving.trainable_blocks(settings, encoding)
     members = [AudioModel(settings, blocks, deepcopy(mix), loaded.dim, task.outputs) for _ in range(settings.members)]
-    return saving.Trained(Ensemble(members).eval(), settings, task, encoding, None if targets else 1.5)
+    temperature = None if targets else 1.5
+    return saving.Trained(Ensemble(members).eval(), settings, optimisation, task, encoding, temperature, [12])
 
 
 @pytest.fixture(scope="module")

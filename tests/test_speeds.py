@@ -80,7 +80,7 @@ def weights(made, where: Path, **training: object) -> torch.Tensor:
     train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
     how = train_settings(**({"epochs": 2, "refit": False} | training))
     with contextlib.redirect_stdout(None):
-        model = fit(train, dev, settings, how, opened, device, Tracker("test"), where).trained.model
+        model = fit(train, dev, settings, how, opened, device, Tracker("test"), where).model
     return predict(model, settings, test["utterance"], opened, device)
 
 

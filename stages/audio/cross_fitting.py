@@ -56,8 +56,8 @@ def training_vad(
     labelled = train[train["emotion"] != ""]
 
     def predicted(others: pd.DataFrame, asked: pd.DataFrame, tracker: Tracker, checkpoints: Path) -> np.ndarray:
-        fitted = fit(others, dev, settings, optimisation, store, device, tracker, checkpoints)
-        return _vad(fitted.trained, asked, store, device)
+        trained = fit(others, dev, settings, optimisation, store, device, tracker, checkpoints)
+        return _vad(trained, asked, store, device)
 
     match kind:
         case "gold":

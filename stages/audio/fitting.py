@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -25,14 +24,6 @@ from stages.training.processes import is_first
 from stages.training.tracking import Tracker
 
 
-class Fitted(NamedTuple):
-    """A trained model and how it came about."""
-
-    trained: Trained
-    epochs: list[int]  # whose weights the members have, from 1: the best on dev, or the last of a refit
-    parameters: int  # number of those that learnt, in all members
-
-
 def fit(
     train: pd.DataFrame,
     dev: pd.DataFrame,
@@ -42,7 +33,7 @@ def fit(
     device: torch.device,
     tracker: Tracker,
     checkpoints: Path,
-) -> Fitted:
+) -> Trained:
     """Train a model on the pretrained blocks that the store leaves to training; the best epoch on ``dev`` is kept.
 
     Training utterances are heard at all speeds of the store, those of the dev set as they were spoken.
@@ -93,5 +84,4 @@ def fit(
     both = learnt_from(pd.concat([train, dev])) if optimisation.refit else None
     found = members.fit(how, settings.members, learnt_from(train), asked, both, tracker, checkpoints)
     temperature = task.temperature(found.said, task.targets(dev))
-    trained = Trained(found.model, settings, task, store.encoding, temperature)
-    return Fitted(trained, found.epochs, found.parameters)
+    return Trained(found.model, settings, optimisation, task, store.encoding, temperature, found.epochs)

@@ -12,8 +12,8 @@ from stages.audio.tasks import Task, restore
 from stages.backbones.backbone import Suffix
 from stages.backbones.loading import load_again
 from stages.contracts.checkpoint import load_strictly, read_state
-from stages.contracts.parameters import Model
-from stages.training.network import Ensemble
+from stages.contracts.parameters import Model, Train
+from stages.training.network import Ensemble, learning
 from stages.training.saving import read_config, write_config, write_model
 
 FOLDER = Path("models/audio")
@@ -24,9 +24,11 @@ class Trained(NamedTuple):
 
     model: Ensemble
     settings: Model
+    optimisation: Train
     task: Task
     encoding: dict[str, Any]  # of the store it was trained on
     temperature: float | None  # that calibrates its probabilities, fitted on the dev set
+    epochs: list[int]  # whose weights the members have, from 1
 
 
 def trainable_blocks(settings: Model, encoding: dict[str, Any]) -> Suffix | None:
@@ -40,7 +42,7 @@ def trainable_blocks(settings: Model, encoding: dict[str, Any]) -> Suffix | None
     return load_again(encoding["backbone"]).suffix(encoding["trainable_layers"])
 
 
-def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None:
+def save(trained: Trained, folder: Path = FOLDER) -> None:
     """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
     config = {
         **trained.task.config(),
@@ -48,7 +50,9 @@ def save(trained: Trained, extra: dict[str, Any], folder: Path = FOLDER) -> None
         "model": trained.settings.model_dump(),
         "encoding": trained.encoding,
         "temperature": trained.temperature,
-        **extra,
+        "train": trained.optimisation.model_dump(),
+        "epochs": trained.epochs,
+        "trainable_parameters": learning(trained.model),
     }
     write_model(folder, trained.model, config)
 
@@ -73,4 +77,5 @@ def load(folder: Path = FOLDER) -> Trained | None:
     member = AudioModel(settings, trainable_blocks(settings, encoding), mix, encoding["dim"], task.outputs)
     model = Ensemble([deepcopy(member) for _ in range(settings.members)])
     load_strictly(model, read_state(folder), str(folder))
-    return Trained(model.eval(), settings, task, encoding, config["temperature"])
+    optimisation = Train.model_validate(config["train"])
+    return Trained(model.eval(), settings, optimisation, task, encoding, config["temperature"], config["epochs"])

@@ -17,7 +17,7 @@ import numpy as np
 from stages.training import fitting
 from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet
-from stages.training.network import Ensemble
+from stages.training.network import Ensemble, learning
 from stages.training.prediction import predict
 from stages.training.processes import is_first
 from stages.training.tracking import Tracker
@@ -29,7 +29,6 @@ class Fitted(NamedTuple):
     model: Ensemble
     epochs: list[int]  # whose weights they have, from 1: the best on dev, or the last of a refit
     said: np.ndarray  # mean of their outputs for the dev set before a refit, [utterances, outputs]
-    parameters: int  # number of those that learnt, in all
 
 
 def fit(
@@ -58,7 +57,7 @@ def fit(
             model, epoch = fitting.refit(own, both, epoch, follower.name, place)
         members.append(model)
         epochs.append(epoch)
-    parameters = sum(p.numel() for model in members for p in model.parameters() if p.requires_grad)
+    ensemble = Ensemble(members)
     if is_first():
-        print(f"{tracker.name}: {parameters:,} trained parameters, in {number} member(s)")
-    return Fitted(Ensemble(members), epochs, np.mean(said, axis=0), parameters)
+        print(f"{tracker.name}: {learning(ensemble):,} trained parameters, in {number} member(s)")
+    return Fitted(ensemble, epochs, np.mean(said, axis=0))

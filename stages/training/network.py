@@ -37,6 +37,11 @@ class Network(nn.Module):
         return torch.cat([checkpoint(part, *tensors, use_reentrant=False) for tensors in parts])
 
 
+def learning(model: nn.Module) -> int:
+    """Return the number of parameters that learn."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 class Ensemble(nn.Module):
     """Several networks as one."""
 
