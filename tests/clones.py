@@ -47,6 +47,10 @@ class Clone:
         ran = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
         return [stage for stage in STAGES if stage in ran]
 
+    def outdated(self) -> list[str]:
+        """Return the stages that DVC says are not up to date, in order."""
+        return [stage for stage in STAGES if stage in json.loads(self.run("dvc", "status", "--json").stdout)]
+
     def set(self, **changes: object) -> None:
         file = self.folder / "params.yaml"
         params = yaml.safe_load(file.read_text())
@@ -95,9 +99,9 @@ def cloned(folder: Path) -> Clone:
     return Clone(folder)
 
 
-def reproduced(folder: Path) -> Clone:
-    """Return a clone with everything made small, reproduced once."""
+def reproduced(folder: Path) -> None:
+    """Make a clone with everything made small, reproduced once: ``folder/clone``."""
+    folder.mkdir()
     small_encoder(folder / "encoder")
     made = cloned(folder / "clone")
     assert made.repro(text__encoder=str(folder / "encoder"), **SMALL) == STAGES
-    return made

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
+# Of every process here and below: threads that wait for each other make small things slow. Read when NumPy is loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
-import torch
+from filelock import FileLock
 
 from downloads import cache, publish  # noqa: F401 - fixtures of several files
 from small_demo import demo  # noqa: F401 - a fixture of several files
 from tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
-
-torch.set_num_threads(1)  # threads that wait for each other make small tensors slow
 
 
 def pytest_collection_modifyitems(items):
@@ -36,10 +39,17 @@ def shared():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """Return a clone of this repository with everything made small, reproduced once."""
-    from clones import reproduced  # here, for tests that need no pipeline
+    """Return a clone of this repository with everything made small, reproduced once; for all processes, and copied."""
+    from clones import Clone, reproduced  # here, for tests that need no pipeline
 
-    return reproduced(tmp_path_factory.mktemp("pipeline"))
+    own = tmp_path_factory.getbasetemp()
+    common = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "reproduced"
+    with FileLock(f"{common}.lock"):
+        if not common.exists():
+            reproduced(common)
+    copy = tmp_path_factory.mktemp("pipeline") / "clone"
+    shutil.copytree(common / "clone", copy, symlinks=True)
+    return Clone(copy)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import pytest
 from closure import ROOT
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-ALONE = ENVIRONMENT | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+ALONE = ENVIRONMENT | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def start(folder: Path, *command: str, environment: dict[str, str] = ENVIRONMENT, **others: object) -> subprocess.Popen:

@@ -16,6 +16,7 @@ from stage_outputs import OUTPUTS
 def test_branches_that_are_switched_off_are_left_out(tmp_path, monkeypatch):
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["text"]["corpora"] = params["data"]["audio"]["corpora"] = []
+    params["runtime"]["threads"] = 1
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     for stage in STAGES:
