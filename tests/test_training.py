@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
+from stages.contracts.errors import UserError
 from stages.contracts.parameters import Restarts, Runtime, Text, load
-from stages.training import checkpoints
+from stages.training import averaging, checkpoints
 from stages.training.examples import Items
 from stages.training.fitting import Training, TrainSet, fit, refit
 from stages.training.goal import Goal
@@ -237,6 +239,15 @@ def test_a_refit_is_averaged_too(tmp_path):
     assert not same(means.state_dict(), last.state_dict())
     again, _ = refit(training(refit="all", weight_average=0.5), whole, 1, "name", tmp_path / "0.5")
     assert same(again.state_dict(), means.state_dict())
+
+
+def test_averaged_weights_that_cannot_be_written_are_named(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(averaging, "save_model", full)
+    with pytest.raises(UserError, match=rf"checkpoint-40/{averaging.FILE}.*space"):  # of the first epoch after step 36
+        trained(tmp_path, weight_average=0.25)
 
 
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):

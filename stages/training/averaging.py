@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from stages.contracts.outputs import writing
+
 FILE = "averaged.safetensors"
 
 
@@ -44,7 +46,8 @@ class Average(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Called when a checkpoint is written, before it counts."""
         if self.mean is not None and state.is_world_process_zero:
-            save_model(self.mean, str(Path(args.output_dir, f"checkpoint-{state.global_step}", FILE)))
+            with writing(Path(args.output_dir, f"checkpoint-{state.global_step}", FILE)) as part:
+                save_model(self.mean, str(part))
 
     def restore(self, checkpoint: Path, model: nn.Module) -> None:
         """Go back to the mean at a checkpoint of this network."""
