@@ -49,7 +49,8 @@ class Clone:
 
     def outdated(self) -> list[str]:
         """Return the stages that DVC says are not up to date, in order."""
-        return [stage for stage in STAGES if stage in json.loads(self.run("dvc", "status", "--json").stdout)]
+        changed = json.loads(self.run("dvc", "status", "--json").stdout)
+        return [stage for stage in STAGES if stage in changed]
 
     def set(self, **changes: object) -> None:
         file = self.folder / "params.yaml"
