@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import sys
@@ -16,90 +15,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-from stages.contracts.errors import UserError
-from stages.contracts.parameters import Restarts, Runtime, Text, load
-from stages.training import averaging, checkpoints
+from closure import ROOT
+from stages.contracts.parameters import Restarts, Runtime, load
+from stages.training import checkpoints
 from stages.training.examples import Items
-from stages.training.fitting import Training, TrainSet, fit, refit
-from stages.training.goal import Goal
+from stages.training.fitting import refit
 from stages.training.network import Network
 from stages.training.optimiser import Tier, adamw, schedule
-from stages.training.prediction import predict
-from stages.training.tracking import Tracker
 from stages.training.trainer import ByLength
-
-CPU = torch.device("cpu")
-ROOT = Path(__file__).parent.parent
-PARAMS = ROOT / "params.yaml"
-
-
-class Tiny(Network):
-    """A network with dropout, whose random numbers a checkpoint has to bring back."""
-
-    dropout = 0.3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Dropout(self.dropout))
-        self.head = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3))
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        return self.trunk(x)
-
-
-def examples(count: int, seed: int) -> Items:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(count, 6, generator=generator)
-    y = x[:, :3].argmax(1)
-    return Items(list(zip(x, y, strict=True)), torch.randint(1, 50, (count,), generator=generator).tolist())
-
-
-def collate(batch: list) -> dict[str, torch.Tensor]:
-    return {"x": torch.stack([x for x, _ in batch]), "labels": torch.stack([y for _, y in batch])}
-
-
-def score(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    return {"accuracy": float((outputs.argmax(1) == targets).mean())}
-
-
-def settings(**changes: object) -> Text:
-    changes = {"epochs": 6, "seed": 3, "learning_rate": 0.02, "batch_size": 8, "warmup": 0.0} | changes
-    return load("text", path=PARAMS).model_copy(update=changes)
-
-
-class KilledError(Exception):
-    """Stands for the end of the process."""
-
-
-class Mortal(Tracker):
-    """Dies before a batch of an epoch."""
-
-    def __init__(self, epoch: int | None) -> None:
-        super().__init__("test")
-        self.epoch = epoch
-
-    def on_step_end(self, args, state, control, **_):
-        if self.epoch is not None and state.epoch > self.epoch + 0.5:
-            raise KilledError
-
-
-def training(**changes: object) -> Training:
-    goal = Goal("accuracy", greater_is_better=True)
-    return Training(collate, lambda model: [Tier([model], 1.0)], score, goal, settings(**changes), CPU)
-
-
-def learnt_from(items: Items) -> TrainSet:
-    return TrainSet(items, Tiny, cross_entropy)
-
-
-def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[dict, list, int]:
-    tracker = Mortal(epoch)
-    model, best = fit(training(**changes), learnt_from(examples(60, 1)), examples(30, 2), tracker, folder)
-    return model.state_dict(), tracker.history, best
-
-
-def same(one: dict, other: dict) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one | other)
+from tiny_training import PARAMS, KilledError, Tiny, collate, examples, learnt_from, same, settings, trained, training
 
 
 @pytest.mark.parametrize(
@@ -188,66 +112,6 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
         gradients[size] = torch.cat([p.grad.flatten() for p in model.parameters()])
     for size in (1, 4, 10):
         torch.testing.assert_close(gradients[size], gradients[None], rtol=1e-5, atol=1e-7)
-
-
-class Recorder(Tracker):
-    """Keeps what the network's weights are after every step."""
-
-    def __init__(self) -> None:
-        super().__init__("test")
-        self.weights: list[dict[str, torch.Tensor]] = []
-
-    def on_step_end(self, args, state, control, model, **_):
-        self.weights.append({name: value.clone() for name, value in model.state_dict().items()})
-
-
-@pytest.mark.parametrize(("share", "first"), [(0.0, None), (0.25, 36), (0.5, 24), (0.9, 5)])
-def test_the_weights_are_the_mean_over_the_last_steps(tmp_path, share, first):
-    """Of 6 epochs of 8 steps."""
-    recorder, dev = Recorder(), examples(30, 2)
-    model, best = fit(training(weight_average=share), learnt_from(examples(60, 1)), dev, recorder, tmp_path)
-    steps = recorder.weights[first : 8 * best] if first is not None and 8 * best > first else []
-    steps = steps or [recorder.weights[8 * best - 1]]
-    for name, value in model.state_dict().items():
-        of_steps = torch.stack([weights[name] for weights in steps])
-        expected = of_steps.mean(0) if value.is_floating_point() else of_steps[-1]
-        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
-    assert len(recorder.weights) == 48
-    outputs = predict(model, dev, collate, 7, CPU)
-    right = [y.item() for _, y in dev.examples] == outputs.argmax(1)
-    assert recorder.history[best - 1]["dev/accuracy"] == pytest.approx(right.mean())  # judged by what is kept
-
-
-def test_weights_that_are_averaged_learn_as_if_they_were_not(tmp_path):
-    with_mean, without = Recorder(), Recorder()
-    for recorder, share in ((with_mean, 0.5), (without, 0.0)):
-        fit(
-            training(weight_average=share),
-            learnt_from(examples(60, 1)),
-            examples(30, 2),
-            recorder,
-            tmp_path / f"{share}",
-        )
-    assert all(same(one, other) for one, other in zip(with_mean.weights, without.weights, strict=True))
-
-
-def test_a_refit_is_averaged_too(tmp_path):
-    whole = learnt_from(examples(60, 1))
-    means, last = (
-        refit(training(refit="all", weight_average=w), whole, 1, "name", tmp_path / f"{w}")[0] for w in (0.5, 0.0)
-    )
-    assert not same(means.state_dict(), last.state_dict())
-    again, _ = refit(training(refit="all", weight_average=0.5), whole, 1, "name", tmp_path / "0.5")
-    assert same(again.state_dict(), means.state_dict())
-
-
-def test_averaged_weights_that_cannot_be_written_are_named(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(averaging, "save_model", full)
-    with pytest.raises(UserError, match=rf"checkpoint-40/{averaging.FILE}.*space"):  # of the first epoch after step 36
-        trained(tmp_path, weight_average=0.25)
 
 
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
