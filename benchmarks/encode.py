@@ -36,13 +36,13 @@ import transformers
 from torch import Tensor, nn
 
 from benchmarks.networks import FAMILIES, write
-from stages.audio import store
-from stages.audio.batches import Collate, Example
-from stages.audio.model import AudioModel
-from stages.backbones.backbone import Backbone
-from stages.backbones.loading import load
-from stages.contracts.audio import SAMPLE_RATE
-from stages.contracts.parameters import Model
+from emopipe.audio.batches import Collate, Example
+from emopipe.audio.model import AudioModel
+from emopipe.audio.parameters import Model
+from emopipe.backbones.backbone import Backbone
+from emopipe.backbones.loading import load
+from emopipe.encoding import store
+from emopipe.schemas.manifest import SAMPLE_RATE
 
 CLIPS, SECONDS, TRAINABLE, CLASSES = 8, 4, 3, 4
 WAYS = ("encode", "store", "prefix", "whole")
@@ -74,7 +74,7 @@ class Ways:
     def _from_store(self) -> Callable[[], None]:
         model, collate = self._model()
         optimiser = _adamw(model)
-        examples = [Example(name, store.AS_SPOKEN, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
+        examples = [Example(name, store.ORIGINAL, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
 
         def step() -> None:
             batch = collate(examples)
@@ -101,8 +101,8 @@ class Ways:
     def _model(self) -> tuple[AudioModel, Collate]:
         settings = Model(
             task="classification", targets=["valence"], backbone=str(self.folder), trainable_layers=TRAINABLE,
-            features="suffix", layer_mix="concat", pooling="mean", head="linear", hidden=1, head_layers=1, dropout=0.0,
-            members=1,
+            features="finetuned", layer_pooling="concat", pooling="mean", head="linear", hidden=1, head_layers=1,
+            dropout=0.0, ensemble_size=1,
         )  # fmt: skip
         backbone = self.backbone
         encoding = {
@@ -112,7 +112,7 @@ class Ways:
         encodings = ((n, *backbone.encode([c], TRAINABLE)[0]) for n, c in zip(self.names, self.clips, strict=True))
         where = self.folder / "store"
         arrays = (
-            store.Encoding(name, store.AS_SPOKEN, frames.numpy(), layers.numpy()) for name, frames, layers in encodings
+            store.Encoding(name, store.ORIGINAL, frames.numpy(), layers.numpy()) for name, frames, layers in encodings
         )
         store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
         opened = store.Store(where)

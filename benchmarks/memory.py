@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from stages.contracts.audio import SAMPLE_RATE
+from emopipe.schemas.manifest import SAMPLE_RATE
 
 ROOT = Path(__file__).parent.parent
 MINUTES = (10, 120)

@@ -29,9 +29,9 @@ import librosa
 import numpy as np
 import soundfile
 
-from stages.contracts.audio import SAMPLE_RATE
-from stages.recordings.reading import Recording, Rejected, duration
-from stages.recordings.resampling import convert_all
+from emopipe.recordings.reading import Recording, Rejected, duration
+from emopipe.recordings.resampling import convert_all
+from emopipe.schemas.manifest import SAMPLE_RATE
 
 FILES, SECONDS = 200, 3
 RATES = (44_100, 48_000)

@@ -22,15 +22,15 @@ import pandas as pd
 import torch
 import transformers
 
-from stages.contracts.manifest import DIMENSIONS
-from stages.contracts.parameters import Text, load
-from stages.corpora import emobank
-from stages.text import encoders
-from stages.text.batches import Collate, items
-from stages.text.regressor import Regressor
-from stages.training.optimiser import adamw
-from stages.training.regression_losses import REGRESSION_LOSSES
-from stages.training.trainer import ByLength
+from emopipe.corpora import emobank
+from emopipe.losses.regression import REGRESSION_LOSSES
+from emopipe.schemas.manifest import DIMENSIONS
+from emopipe.text import encoders
+from emopipe.text.batches import Collate, items
+from emopipe.text.parameters import Text
+from emopipe.text.regressor import Regressor
+from emopipe.training.optimiser import adamw
+from emopipe.training.trainer import ByLength
 
 TOKENS = 128
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -71,11 +71,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers.set_seed(0)
-    settings = load("text", path=PARAMS).model_copy(update={"encoder": encoders.EMBEDDED})
+    settings = Text.load(path=PARAMS).model_copy(update={"encoder": encoders.EMBEDDED})
     pretrained = encoders.load(settings.encoder)
     made = batches(arguments.folder, settings, pretrained, arguments.batches)
     model, loss = Regressor(pretrained.encoder, settings).train(), REGRESSION_LOSSES[settings.loss]
-    optimiser = adamw(model.tiers(), settings)
+    optimiser = adamw(model.parameter_groups(), settings)
     seconds = dict.fromkeys(made, 0.0)
     for turn in range(arguments.rounds + 1):
         for way, own in made.items():

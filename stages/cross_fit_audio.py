@@ -6,17 +6,20 @@ from typing import Any
 
 import pandas as pd
 
-from stages.contracts import tables
-from stages.contracts.errors import run
-from stages.contracts.forest import HEARD, Heard
-from stages.contracts.parameters import Model, Runtime, Train, load
-from stages.contracts.splits import AUDIO, read_audio
+from emopipe.audio.parameters import Model, Train
+from emopipe.io.errors import run_stage
+from emopipe.parameters import Runtime
+from emopipe.schemas import tables
+from emopipe.schemas.splits import AUDIO, read_audio
+from emopipe.schemas.vad import HEARD, Heard
+from emopipe.training.parameters import CrossFitting
 
 
 def main() -> None:
     """Write data/audio_vad.csv, empty where the forest learns from words alone."""
-    inputs, kind, parts = load("forest.inputs", "forest.vad", "forest.cross_fit")
-    model, train, runtime = load("model", "train", "runtime")
+    cross = CrossFitting.load()
+    inputs, kind, parts = cross.inputs, cross.vad, cross.cross_fit
+    model, train, runtime = Model.load(), Train.load(), Runtime.load()
     if inputs == "text":
         print("cross_fit_audio: forest.inputs is text; nothing to do")
         _write(pd.DataFrame(columns=list(Heard.model_fields)))
@@ -26,16 +29,16 @@ def main() -> None:
 
 def _predict(inputs: str, kind: Any, parts: int, model: Model, train: Train, runtime: Runtime) -> None:
     # Here: PyTorch takes seconds to import, and this stage runs for every change of an audio model.
-    from stages.audio.cross_fitting import training_vad
-    from stages.audio.store import Store
-    from stages.forest.fitting import require_two
-    from stages.training import checkpoints
-    from stages.training.device import prepare
-    from stages.training.processes import is_first, together
+    from emopipe.audio.cross_fitting import training_vad
+    from emopipe.encoding.store import Store
+    from emopipe.forest.fitting import require_two
+    from emopipe.training import checkpoints
+    from emopipe.training.device import set_up
+    from emopipe.training.processes import is_first, together
 
     if together("stages.cross_fit_audio", runtime):
         return
-    device = prepare(runtime, train.seed)
+    device = set_up(runtime, train.seed)
     store, rows = Store(), read_audio()
     emotions = rows.loc[(rows["split"] == "train") & (rows["emotion"] != ""), "emotion"]
     require_two(emotions, "audio")  # before regressors are trained for nothing
@@ -51,4 +54,4 @@ def _write(table: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -23,17 +23,16 @@ import soxr
 import torch
 from tqdm import tqdm
 
-from stages.audio import store
-from stages.audio.store import AS_SPOKEN, Encoding
-from stages.backbones.backbone import Backbone
-from stages.backbones.loading import load as load_backbone
-from stages.contracts.audio import SAMPLE_RATE
-from stages.contracts.errors import UserError, run
-from stages.contracts.manifest import audio_path, read_manifest
-from stages.contracts.parameters import load
-from stages.contracts.values import Precision
-from stages.training import processes
-from stages.training.device import prepare
+from emopipe.backbones.backbone import Backbone
+from emopipe.backbones.loading import load as load_backbone
+from emopipe.encoding import store
+from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.encoding.store import ORIGINAL, Encoding
+from emopipe.io.errors import UserError, run_stage
+from emopipe.parameters import Precision, Runtime
+from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
+from emopipe.training import processes
+from emopipe.training.device import set_up
 
 MANIFEST = Path("data/audio/manifest.csv")
 PARTS = store.FOLDER / "parts"  # where processes that work together put their shares
@@ -42,13 +41,14 @@ BATCH = 16  # clips that an accelerator runs at once
 
 def main() -> None:
     """Encode data/audio into data/encoded."""
-    name, wanted, encode, runtime = load("model.backbone", "model.trainable_layers", "encode", "runtime")
+    choice, encode, runtime = BackboneChoice.load(), Encode.load(), Runtime.load()
+    name, wanted = choice.backbone, choice.trainable_layers
     if processes.together("stages.encode", runtime):
         return
-    device = prepare(runtime, seed=0)  # nothing here is drawn at random
+    device = set_up(runtime, seed=0)  # nothing here is drawn at random
     backbone = load_backbone(name).to(device)
     trainable = backbone.trainable(wanted)
-    longest, speeds = round(encode.max_seconds * SAMPLE_RATE), [AS_SPOKEN, *encode.speed_perturbation]
+    longest, speeds = round(encode.max_seconds * SAMPLE_RATE), [ORIGINAL, *encode.speed_perturbation]
     if backbone.max_samples is not None and longest > backbone.max_samples:
         limit = backbone.max_samples / SAMPLE_RATE
         raise UserError(f"encode.max_seconds: {encode.max_seconds:g}, but {name} hears {limit:g} s at most")
@@ -123,9 +123,9 @@ class Frozen:
         for utterance, path in manifest[["utterance", "path"]].itertuples(index=False, name=None):
             samples, _ = soundfile.read(audio_path(MANIFEST, path), frames=self.longest, dtype="float32")
             for speed in self.speeds:
-                clip = samples if speed == AS_SPOKEN else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+                clip = samples if speed == ORIGINAL else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
                 yield utterance, speed, clip[: self.longest]
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.audio import evaluation as audio
-from stages.audio import saving as audio_model
-from stages.audio.store import Store
-from stages.contracts import predictions, tables
-from stages.contracts.errors import run
-from stages.contracts.forest import LEARNT, Learnt
-from stages.contracts.outputs import write_json
-from stages.contracts.parameters import load
-from stages.contracts.splits import read_audio, read_text
-from stages.forest import evaluation as forest
-from stages.forest import saving as forest_model
-from stages.forest.fitting import alone
-from stages.text import evaluation as text
-from stages.text import saving as text_model
-from stages.training.device import prepare
+from emopipe.audio import evaluation as audio
+from emopipe.audio import saving as audio_model
+from emopipe.encoding.store import Store
+from emopipe.forest import evaluation as forest
+from emopipe.forest import saving as forest_model
+from emopipe.forest.fitting import alone
+from emopipe.io.errors import run_stage
+from emopipe.io.outputs import write_json
+from emopipe.parameter_file import Evaluate
+from emopipe.parameters import Runtime
+from emopipe.schemas import predictions, tables
+from emopipe.schemas.splits import read_audio, read_text
+from emopipe.schemas.vad import LEARNT, Learnt
+from emopipe.text import evaluation as text
+from emopipe.text import saving as text_model
+from emopipe.training.device import set_up
+from emopipe.training.parameters import CrossFitting
 
 
 def main() -> None:
     """Write metrics/evaluation.json and data/predictions."""
-    evaluate, taught, runtime = load("evaluate", "forest.vad", "runtime")
-    device = prepare(runtime, seed=0)  # nothing here is drawn at random
+    evaluate, taught, runtime = Evaluate.load(), CrossFitting.load().vad, Runtime.load()
+    device = set_up(runtime, seed=0)  # nothing here is drawn at random
     grown, learnt = forest_model.load(), tables.read(LEARNT, Learnt)
     rows, words = read_audio(), alone(grown, learnt, "text")
     heard = audio.evaluate(audio_model.load(), rows, Store(), evaluate.temperature, device)
@@ -41,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

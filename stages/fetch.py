@@ -12,13 +12,13 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from stages.contracts import tables
-from stages.contracts.cache import portable
-from stages.contracts.errors import run
-from stages.contracts.manifest import Utterance, write_manifest
-from stages.contracts.parameters import load
-from stages.corpora.catalogue import Rows, read_branches
-from stages.recordings.reading import Recording, describe
+from emopipe.corpora.catalogue import Rows, read_branches
+from emopipe.corpora.parameters import Corpora, Synthetic
+from emopipe.io.cache import portable
+from emopipe.io.errors import run_stage
+from emopipe.recordings.reading import Recording, describe
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance, write_manifest
 
 AUDIO = Path("data/raw/audio/manifest.csv")
 TEXT = Path("data/raw/text.csv")
@@ -27,8 +27,8 @@ TIMES = ("start", "end", "seconds")
 
 def main() -> None:
     """Write the manifest of what is heard and the table of what is read."""
-    audio, text, settings = load("data.audio.corpora", "data.text.corpora", "data.demo")
-    heard, read = read_branches(audio, text, settings, AUDIO.parent / "demo")
+    audio, text = (Corpora.load(key).corpora for key in ("data.audio", "data.text"))
+    heard, read = read_branches(audio, text, Synthetic.load(), AUDIO.parent / "synthetic")
     _write(with_content(heard), AUDIO)
     # No trace of the audio: the text branch reruns for a change of words or ratings and for nothing else.
     _write((row | dict.fromkeys(("path", "sha256"), "") | dict.fromkeys(TIMES) for row in read), TEXT)
@@ -56,4 +56,4 @@ def _write(rows: Iterable[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.audio import saving
-from stages.audio.fitting import fit
-from stages.audio.store import Store
-from stages.contracts.errors import run
-from stages.contracts.parameters import load
-from stages.contracts.splits import AUDIO, read_audio
-from stages.training import checkpoints
-from stages.training.device import prepare
-from stages.training.processes import is_first, together
-from stages.training.tracking import Tracker, live, write_nothing
+from emopipe.audio import saving
+from emopipe.audio.fitting import fit
+from emopipe.audio.parameters import Model, Train
+from emopipe.encoding.store import Store
+from emopipe.io.errors import run_stage
+from emopipe.parameters import Runtime
+from emopipe.schemas.splits import AUDIO, read_audio
+from emopipe.training import checkpoints
+from emopipe.training.device import set_up
+from emopipe.training.processes import is_first, together
+from emopipe.training.tracking import Tracker, live, write_nothing
 
 METRICS = Path("metrics/audio")
 
 
 def main() -> None:
     """Train on the train set, choose the epoch on dev, write models/audio and metrics/audio."""
-    settings, train, runtime = load("model", "train", "runtime")
+    settings, train, runtime = Model.load(), Train.load(), Runtime.load()
     if together("stages.finetune_audio", runtime):
         return
-    device = prepare(runtime, train.seed)
+    device = set_up(runtime, train.seed)
     store, split = Store(), read_audio()
     if split.empty:
         if is_first():
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.contracts import tables
-from stages.contracts.errors import UserError, run
-from stages.contracts.parameters import load
-from stages.contracts.splits import TEXT, rated, read_text
-from stages.text import saving
-from stages.text.fitting import fit
-from stages.training import checkpoints
-from stages.training.device import prepare
-from stages.training.processes import is_first, together
-from stages.training.tracking import Tracker, live, write_nothing
+from emopipe.io.errors import UserError, run_stage
+from emopipe.parameters import Runtime
+from emopipe.schemas import tables
+from emopipe.schemas.splits import TEXT, rated, read_text
+from emopipe.text import saving
+from emopipe.text.fitting import fit
+from emopipe.text.parameters import Text
+from emopipe.training import checkpoints
+from emopipe.training.device import set_up
+from emopipe.training.processes import is_first, together
+from emopipe.training.tracking import Tracker, live, write_nothing
 
 METRICS = Path("metrics/text")
 LOG = {
@@ -29,10 +30,10 @@ LOG = {
 
 def main() -> None:
     """Train on the train set, choose the epoch on dev, write models/text and metrics/text."""
-    settings, runtime = load("text", "runtime")
+    settings, runtime = Text.load(), Runtime.load()
     if together("stages.finetune_text", runtime):
         return
-    device = prepare(runtime, settings.seed)
+    device = set_up(runtime, settings.seed)
     rows = read_text()
     if rows.empty:
         if is_first():
@@ -59,7 +60,7 @@ def write_log(history: list[dict[str, float]], path: Path) -> None:
     """Write one line per epoch, six decimals: losses of standardised VAD, errors on the 1..5 scale."""
     table = pd.DataFrame(history, columns=list(LOG.values()), dtype=float).set_axis(list(LOG), axis=1)
     table.insert(0, "epoch", range(1, len(table) + 1))
-    tables.write_cells(table, path, "%.6f")
+    tables.write_csv(table, path, "%.6f")
 
 
 def _write_nothing() -> None:
@@ -71,4 +72,4 @@ def _write_nothing() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

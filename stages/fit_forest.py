@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stages.contracts import tables
-from stages.contracts.errors import run
-from stages.contracts.forest import HEARD, LEARNT, SOURCES, Heard, Learnt, features
-from stages.contracts.parameters import Forest, Runtime, load
-from stages.contracts.splits import TEXT, read_text
-from stages.forest import saving
-from stages.forest.fitting import fit, require_two
-from stages.forest.inputs import meet
-from stages.text import saving as text_model
-from stages.text.cross_fitting import training_vad
-from stages.training import checkpoints
-from stages.training.device import prepare
+from emopipe.forest import saving
+from emopipe.forest.fitting import fit, require_two
+from emopipe.forest.inputs import meet
+from emopipe.forest.parameters import Forest
+from emopipe.io.errors import run_stage
+from emopipe.parameters import Runtime
+from emopipe.schemas import tables
+from emopipe.schemas.splits import TEXT, read_text
+from emopipe.schemas.vad import HEARD, LEARNT, SOURCES, Heard, Learnt, features
+from emopipe.text import saving as text_model
+from emopipe.text.cross_fitting import training_vad
+from emopipe.training import checkpoints
+from emopipe.training.device import set_up
 
 
 def main() -> None:
     """Write models/forest.skops and what it learnt from, data/forest.csv; empty where no utterance has an emotion."""
-    settings, runtime = load("forest", "runtime")
+    settings, runtime = Forest.load(), Runtime.load()
     heard = tables.read(HEARD, Heard)
     branches = SOURCES[settings.inputs]
     vad = {"audio": heard} if "audio" in branches else {}
@@ -41,7 +42,7 @@ def main() -> None:
 
 def _read(settings: Forest, runtime: Runtime, heard: pd.DataFrame) -> pd.DataFrame | None:
     """Return the VAD of training utterances from words; None where there is nothing to learn and nothing was asked."""
-    device = prepare(runtime, settings.seed)
+    device = set_up(runtime, settings.seed)
     rows, trained = read_text(), text_model.load()
     if settings.inputs == "text" and (trained is None or (rows["emotion"] == "").all()):
         return None
@@ -54,4 +55,4 @@ def _read(settings: Forest, runtime: Runtime, heard: pd.DataFrame) -> pd.DataFra
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

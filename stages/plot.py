@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.backbones.catalogue import find
-from stages.contracts import predictions, splits, tables
-from stages.contracts.errors import run
-from stages.contracts.manifest import DIMENSIONS, Rejection
-from stages.contracts.outputs import write_text
-from stages.contracts.parameters import Parameters, load
-from stages.contracts.predictions import AUDIO_COLUMNS, NLI, PREDICTED, ZERO_SHOT
-from stages.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
-from stages.publishing import hub
-from stages.report import card, data, page
-from stages.scoring.baselines import majority_class, mean_prediction
-from stages.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
+from emopipe.backbones.catalogue import find
+from emopipe.commands import upload as hub
+from emopipe.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
+from emopipe.io.errors import run_stage
+from emopipe.io.outputs import write_text
+from emopipe.parameter_file import ParameterFile
+from emopipe.report import card, data, page
+from emopipe.schemas import predictions, splits, tables
+from emopipe.schemas.manifest import DIMENSIONS, Rejection
+from emopipe.schemas.predictions import AUDIO_COLUMNS, NLI, PREDICTED, ZERO_SHOT
+from emopipe.scoring.baselines import majority_class, mean_prediction
+from emopipe.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
 
 FIGURES, NUMBERS, REPORT = Path("metrics/figures"), Path("metrics/plots"), Path("metrics/report.html")
 FOREST_MODELS = {  # by the columns of predictions.FOREST
@@ -39,10 +39,8 @@ def main() -> None:
 
     At the end the audio model is published, where ``publish.push_to_hub`` names a repository.
     """
-    groups = load(
-        "data", "resample", "split", "model", "encode", "train", "text", "forest", "evaluate", "plot", "publish"
-    )
-    *_, plot, publish = groups
+    parameters = ParameterFile.load()
+    plot = parameters.plot
     parts = {"audio": splits.read_audio(), "text": splits.read_text()}
     details = json.loads(predictions.DETAILS.read_text(encoding="utf-8"))
     models = {branch: json.loads(Path(f"models/{branch}/config.json").read_text("utf-8")) for branch in parts}
@@ -57,13 +55,10 @@ def main() -> None:
         "details": details,
         "headline": numbers["baselines"].to_dict("records"),
         "models": models,
-        # load returns the groups in the order asked for, which is that of the file
-        "parameters": {name: group.model_dump() for name, group in zip(Parameters.model_fields, groups, strict=False)},
+        "parameters": parameters.model_dump(exclude={"runtime"}),
     }
     write_text(page.render(content, drawn, plot.dpi), REPORT)
     print(f"plot: {len(drawn)} figures, {REPORT}")
-    if publish.push_to_hub:
-        _publish(publish.push_to_hub, content)
 
 
 def _publish(repository: str, content: dict[str, Any]) -> None:
@@ -101,7 +96,7 @@ def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[st
         "vad_audio": vad.histogram(regressed),
     }
     for name, table in numbers.items():
-        tables.write_cells(table, NUMBERS / f"{name}.csv", "%.6g")
+        tables.write_csv(table, NUMBERS / f"{name}.csv", "%.6g")
     return numbers
 
 
@@ -189,4 +184,4 @@ def _history(folder: Path) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

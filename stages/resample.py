@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.contracts import tables
-from stages.contracts.audio import SAMPLE_RATE
-from stages.contracts.errors import UserError, run
-from stages.contracts.manifest import Rejection, read_manifest, write_manifest
-from stages.contracts.parameters import load
-from stages.recordings.reading import Recording, describe
-from stages.recordings.resampling import convert_all, divide, recordings
+from emopipe.io.errors import UserError, run_stage
+from emopipe.parameters import Runtime
+from emopipe.recordings.parameters import Resample
+from emopipe.recordings.reading import Recording, describe
+from emopipe.recordings.resampling import convert_all, divide, recordings
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import SAMPLE_RATE, Rejection, read_manifest, write_manifest
 
 RAW = Path("data/raw/audio/manifest.csv")
 AUDIO = Path("data/audio/manifest.csv")
@@ -23,7 +23,7 @@ REJECTED = Path("data/audio/rejected.csv")
 
 def main() -> None:
     """Convert the recordings of the manifest; write the manifest of the good and the table of the bad."""
-    resample, runtime = load("resample", "runtime")
+    resample, runtime = Resample.load(), Runtime.load()
     manifest = read_manifest(RAW)
     names = manifest["utterance"] + ".flac"
     sources = recordings(manifest, RAW)
@@ -80,4 +80,4 @@ def _first(lines: Sequence[str], others: str) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

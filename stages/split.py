@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.contracts import splits, tables
-from stages.contracts.errors import run
-from stages.contracts.manifest import read_manifest
-from stages.contracts.parameters import load
-from stages.splits.balance import balance, summary
-from stages.splits.branches import split_audio, split_text
+from emopipe.io.errors import run_stage
+from emopipe.schemas import splits, tables
+from emopipe.schemas.manifest import read_manifest
+from emopipe.splits.balance import balance, summary
+from emopipe.splits.branches import split_audio, split_text
+from emopipe.splits.parameters import AudioTarget, Labels, Split
 
 
 def main() -> None:
     """Write data/splits: of each branch the sets, their balance, and what had leaked between them."""
-    split, audio_labels, audio_merge = load("split", "data.audio.labels", "data.audio.merge")
-    text_labels, text_merge = load("data.text.labels", "data.text.merge")
-    task, targets = load("model.task", "model.targets")
-    rated = targets if task == "regression" else []
+    split, target = Split.load(), AudioTarget.load()
+    audio_labels, text_labels = Labels.load("data.audio"), Labels.load("data.text")
+    rated = target.targets if target.task == "regression" else []
     manifest = read_manifest(Path("data/audio/manifest.csv"))
-    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels, audio_merge, rated)
+    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels.labels, audio_labels.merge, rated)
     manifest = read_manifest(Path("data/raw/text.csv"))
-    text, text_leaks = split_text(manifest, audio, split.text, text_labels, text_merge)
+    text, text_leaks = split_text(manifest, audio, split.text, text_labels.labels, text_labels.merge)
     tables.write(audio, splits.AUDIO, splits.AudioItem)
     tables.write(audio_leaks, splits.AUDIO_LEAKS, splits.Leak)
     tables.write(balance(audio, splits.Balance), splits.AUDIO_BALANCE, splits.Balance)
@@ -32,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

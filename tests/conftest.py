@@ -12,9 +12,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from filelock import FileLock
 
-from downloads import cache, publish  # noqa: F401 - fixtures of several files
-from small_demo import demo  # noqa: F401 - a fixture of several files
-from tiny_text import tiny  # noqa: F401 - a fixture of several files
+from helpers.downloads import cache, publish  # noqa: F401 - fixtures of several files
+from helpers.small_demo import demo  # noqa: F401 - a fixture of several files
+from helpers.tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
 
@@ -43,7 +43,7 @@ def shared():
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """Return a clone of this repository with everything made small, reproduced once; for all processes, and copied."""
-    from clones import Clone, reproduced  # here, for tests that need no pipeline
+    from helpers.clones import Clone, reproduced  # here, for tests that need no pipeline
 
     own = tmp_path_factory.getbasetemp()
     common = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "reproduced"

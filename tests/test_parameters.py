@@ -8,9 +8,11 @@ import re
 import pytest
 import yaml
 
-from closure import ROOT
-from stages.contracts.errors import UserError
-from stages.contracts.parameters import load
+from emopipe.audio.parameters import Model, Train
+from emopipe.encoding.parameters import BackboneChoice
+from emopipe.forest.parameters import Forest
+from emopipe.io.errors import UserError
+from helpers.closure import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -32,8 +34,9 @@ def written(tmp_path, key, value, absent=False):
 
 
 def test_the_committed_file_is_valid():
-    train, seed = load("train", "train.seed", path=ROOT / "params.yaml")
-    assert train.seed == seed == 42
+    path = ROOT / "params.yaml"
+    assert Train.load(path=path).seed == 42
+    assert BackboneChoice.load(path=path).backbone == Model.load(path=path).backbone
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_the_committed_file_is_valid():
             "train.loss.regression: 'huber': Input should be 'ccc', 'pcc', 'mse', 'mae' or 'mse_ccc'",
         ),
         ("data.audio.labels", ["anger", "joy"], "data.audio.labels[1]: 'joy'"),
-        ("data.audio.corpora", "demo", "data.audio.corpora: 'demo'"),
+        ("data.audio.corpora", "synthetic", "data.audio.corpora: 'synthetic'"),
         ("split.text.fractions", [0.5, 0.2, 0.2], "split.text.fractions: [0.5, 0.2, 0.2]: the shares"),
         ("train.lr_scale.upper", -1, "train.lr_scale.upper: -1"),
         ("typo", 1, "typo: unknown key; the keys here are data, resample"),
@@ -66,42 +69,42 @@ def test_the_committed_file_is_valid():
 )
 def test_a_wrong_value_is_named_by_its_full_key(tmp_path, key, value, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        load("data", path=written(tmp_path, key, value))
+        Train.load(path=written(tmp_path, key, value))
 
 
-def test_a_forest_that_hears_wants_a_regression_of_all_dimensions(tmp_path):
+def test_a_forest_that_reads_audio_wants_a_regression_of_all_dimensions(tmp_path):
     file = written(tmp_path, "forest.inputs", "both")
     with pytest.raises(UserError, match=r"(?m)^  forest\.inputs: 'both': .* model\.task is classification; set model"):
-        load("data", path=file)
+        Train.load(path=file)
     file.write_text(file.read_text().replace("task: classification", "task: regression"))
-    assert load("forest.inputs", path=file) == "both"
+    assert Forest.load(path=file).inputs == "both"
     file.write_text(file.read_text().replace("  - dominance\n", ""))
     with pytest.raises(UserError, match=r"forest\.inputs: 'both': model\.targets lacks dominance"):
-        load("data", path=file)
+        Train.load(path=file)
 
 
 def test_a_missing_key_is_named(tmp_path):
     with pytest.raises(UserError, match=r"forest\.trees: missing"):
-        load("data", path=written(tmp_path, "forest.trees", None, absent=True))
+        Train.load(path=written(tmp_path, "forest.trees", None, absent=True))
 
 
 def test_every_violation_is_told_at_once(tmp_path):
     file = written(tmp_path, "train.epochs", "x")
     file.write_text(file.read_text().replace("threads: 2", "threads: -2"))
     with pytest.raises(UserError, match=r"(?s)2 invalid value.*train\.epochs.*runtime\.threads"):
-        load("train", path=file)
+        Train.load(path=file)
 
 
 @pytest.mark.parametrize("spelling", ["1e-5", "0.00001", "1.0e-05"])
 def test_all_spellings_of_a_small_number_are_numbers(tmp_path, spelling):
     file = written(tmp_path, "train.learning_rate", 0.5)
     file.write_text(file.read_text().replace("learning_rate: 0.5", f"learning_rate: {spelling}"))
-    assert load("train.learning_rate", path=file) == 1e-5
+    assert Train.load(path=file).learning_rate == 1e-5
 
 
 def test_an_absent_or_broken_file_is_named(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        load("train", path=tmp_path / "params.yaml")
+        Train.load(path=tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("train: [")
     with pytest.raises(UserError, match="not valid YAML"):
-        load("train", path=tmp_path / "params.yaml")
+        Train.load(path=tmp_path / "params.yaml")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
-from closure import ROOT
-from stages.contracts.parameters import load
+from emopipe.parameters import Runtime
+from helpers.closure import ROOT
 
 
 def experiments() -> list[str]:
@@ -36,4 +36,4 @@ def test_an_experiment_of_the_readme_can_be_run(command: str, tmp_path: Path):
     for overrides in sweeps:
         shutil.copy(ROOT / "params.yaml", params)
         apply_overrides(str(params), overrides)
-        load("data", path=params)
+        Runtime.load(path=params)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from closure import ROOT, closure
-from stage_outputs import OUTPUTS
+from helpers.closure import ROOT, closure
+from helpers.stage_outputs import OUTPUTS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ROOMS = sorted(path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "__pycache__")

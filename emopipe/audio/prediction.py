@@ -1,0 +1,32 @@
+"""Predicting with a trained audio model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from emopipe.audio.batches import Collate, items
+from emopipe.audio.parameters import Model
+from emopipe.encoding.store import Store
+from emopipe.training import prediction
+
+BATCH = 32  # utterances; no prediction depends on it
+
+
+def predict(
+    model: nn.Module, settings: Model, utterances: Sequence[str], store: Store, device: torch.device
+) -> np.ndarray:
+    """Return the outputs of a model, or of a part of one, for every utterance, [utterances, ...].
+
+    Args:
+        model: takes a batch of the store
+        settings: the ``model`` group it was built with
+        utterances: of the store
+        store: what the frozen part of the backbone said of them
+        device: where to predict
+    """
+    examples = items(utterances, np.zeros(len(utterances)), store)  # there is nothing to learn
+    return prediction.predict(model, examples, Collate(store, settings), BATCH, device).astype(np.float64)

@@ -1,0 +1,136 @@
+"""What an audio model is trained for: to tell emotions apart, or to say how high valence, arousal and dominance are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+
+from emopipe.audio.parameters import Model, Train
+from emopipe.losses.classification import classification_loss
+from emopipe.losses.regression import REGRESSION_LOSSES
+from emopipe.scoring.calibration import fit_temperature
+from emopipe.scoring.classification import classification
+from emopipe.scoring.regression import means
+from emopipe.training.examples import Objective
+from emopipe.training.goal import Goal
+from emopipe.training.targets import TargetScaler
+
+
+class Task(Protocol):
+    """What differs between the two."""
+
+    goal: ClassVar[Goal]
+
+    @property
+    def outputs(self) -> int:
+        """Return how many numbers the model says of an utterance."""
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return what the model is to learn of the rows of a split, [utterances, ...]."""
+
+    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+        """Return the loss of a batch, given the targets of the training set."""
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Return the dev scores by name."""
+
+    def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return what calibrates the outputs, given those of the dev set; None where they are no probabilities."""
+
+    def config(self) -> dict[str, Any]:
+        """Return what :func:`restore` needs, as it stands in config.json."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """One of several emotions; targets are class numbers, [utterances], and outputs scores before the softmax."""
+
+    goal: ClassVar[Goal] = Goal("uar", greater_is_better=True)
+    labels: list[str]
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of classes."""
+        return len(self.labels)
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the number of the class of every row."""
+        return rows["emotion"].map({label: i for i, label in enumerate(self.labels)}).to_numpy(dtype=np.int64)
+
+    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+        """Return the loss that ``train.loss.classification`` names."""
+        numbers = np.bincount(targets, minlength=len(self.labels)).tolist()
+        return classification_loss(
+            train.loss.classification,
+            dict(zip(self.labels, numbers, strict=True)),
+            train.class_weights,
+            train.label_smoothing,
+            train.focal_gamma,
+        )
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Return ``accuracy``, ``uar``, ``macro_f1`` and ``weighted_f1``."""
+        names = np.array(self.labels)
+        return classification(names[targets], names[outputs.argmax(1)])
+
+    def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        """Return the temperature that makes the dev set most likely."""
+        return fit_temperature(outputs.astype(np.float64), targets)
+
+    def config(self) -> dict[str, Any]:
+        """Return the labels in the order of their numbers."""
+        return {"labels": self.labels}
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """Valence, arousal and dominance, or some of them; targets and outputs are standardised, [utterances, targets]."""
+
+    goal: ClassVar[Goal] = Goal("ccc", greater_is_better=True)
+    names: list[str]
+    scale: TargetScaler
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of targets."""
+        return len(self.names)
+
+    def targets(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the ratings in standard deviations from the training mean."""
+        ratings = np.array(rows[self.names], dtype=np.float32, order="C")
+        return self.scale.transform(torch.from_numpy(ratings)).numpy()
+
+    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+        """Return the loss that ``train.loss.regression`` names."""
+        return REGRESSION_LOSSES[train.loss.regression]
+
+    def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Return ``mse``, ``rmse``, ``mae``, ``ccc`` and ``pcc`` on the 1..5 scale, each the mean over the targets."""
+        return means(self.scale.inverse_transform(targets), self.scale.inverse_transform(outputs), self.names)
+
+    def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> None:
+        """Return nothing: ratings are no probabilities."""
+
+    def config(self) -> dict[str, Any]:
+        """Return names, means and standard deviations of the targets."""
+        scale = {"mean": self.scale.mean.tolist(), "std": self.scale.std.tolist()}
+        return {"targets": {"names": self.names, **scale}}
+
+
+def learn(settings: Model, train: pd.DataFrame) -> Task:
+    """Return the task that ``model.task`` names, with what it takes from the training rows alone."""
+    if settings.task == "regression":
+        return Regression(settings.targets, TargetScaler.fit(train[settings.targets].to_numpy()))
+    return Classification(sorted(train["emotion"].unique()))
+
+
+def restore(settings: Model, config: dict[str, Any]) -> Task:
+    """Return the task of a trained model, from its config.json."""
+    if settings.task == "regression":
+        names, mean, std = (config["targets"][key] for key in ("names", "mean", "std"))
+        return Regression(names, TargetScaler(mean, std))
+    return Classification(config["labels"])

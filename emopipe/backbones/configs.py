@@ -1,0 +1,35 @@
+"""What a folder in Hugging Face layout says of its network and of the sound it wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import shorten
+from typing import TypeVar
+
+from huggingface_hub.errors import StrictDataclassError
+from transformers import PretrainedConfig, SequenceFeatureExtractor
+
+from emopipe.io.errors import UserError
+from emopipe.schemas.manifest import SAMPLE_RATE
+
+Config = TypeVar("Config", bound=PretrainedConfig)
+Extractor = TypeVar("Extractor", bound=SequenceFeatureExtractor)
+
+
+def read(folder: Path, config: type[Config], extractor: type[Extractor]) -> tuple[Config, Extractor]:
+    """Return config.json and preprocessor_config.json of a folder, read as the given classes.
+
+    Raises:
+        UserError: if one is missing or is not what it should be, or the network hears another sampling rate
+    """
+    try:
+        network, sound = config.from_pretrained(folder), extractor.from_pretrained(folder)
+    except (OSError, ValueError, TypeError, StrictDataclassError) as error:
+        reason = shorten(str(error), 300)
+        raise UserError(f"{folder}: config.json or preprocessor_config.json cannot be read: {reason}") from None
+    if sound.sampling_rate != SAMPLE_RATE:
+        raise UserError(
+            f"{folder / 'preprocessor_config.json'}: sampling_rate {sound.sampling_rate}; "
+            f"the recordings are at {SAMPLE_RATE}"
+        )
+    return network, sound

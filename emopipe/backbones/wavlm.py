@@ -1,0 +1,74 @@
+"""WavLM.
+
+Chen et al., "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing", 2021, arXiv:2110.13900.
+
+Its blocks look like those of wav2vec 2.0 and are not: every attention adds a gated bias for the distance
+between frames, from one table that belongs to the first block.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import WavLMModel
+
+from emopipe.backbones import convolutional
+from emopipe.backbones.backbone import Suffix
+from emopipe.weights.files import Origin
+
+# The library masks padding with booleans beside a bias of floats; PyTorch turns the one into the other.
+warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask and attn_mask is deprecated")
+
+
+class WavLMSuffix(Suffix):
+    """The last blocks of a WavLM."""
+
+    def __init__(self, blocks: nn.ModuleList, norm: nn.Module, bias: Tensor) -> None:
+        """Take blocks.
+
+        Args:
+            blocks: with the first block of the network they train the table, without it the table is frozen
+            norm: behind the last block
+            bias: by distance, [heads, 2 m + 1] for -m..m; what is further away counts as m
+        """
+        super().__init__(blocks, norm)
+        self.owns_table = any("rel_attn_embed" in name for name, _ in blocks.named_parameters())
+        self.register_buffer("bias", bias, persistent=False)  # it is the backbone's
+
+    def states(self, x: Tensor, valid: Tensor | None) -> Iterator[Tensor]:
+        """Yield the output of each block."""
+        bias = None if self.owns_table else self._position_bias(*x.shape[:2])
+        for block in self.blocks:
+            x, bias = block(x, attention_mask=valid, position_bias=bias)
+            yield x
+
+    def last(self, count: int) -> WavLMSuffix:
+        """Return the last ``count`` blocks."""
+        return WavLMSuffix(self.blocks[len(self.blocks) - count :], self.norm, self.bias)
+
+    def _position_bias(self, batch: int, frames: int) -> Tensor:
+        """Return [batch * heads, frames, frames], as the first block would."""
+        furthest = self.bias.shape[1] // 2
+        places = torch.arange(frames, device=self.bias.device)
+        distance = (places - places[:, None]).clamp(-furthest, furthest) + furthest
+        return self.bias[:, distance].repeat(batch, 1, 1)
+
+
+def load_folder(folder: Path, origin: Origin) -> convolutional.Convolutional:
+    """Load a folder in Hugging Face layout."""
+    model, extractor = convolutional.load(folder, WavLMModel)
+    blocks = model.encoder.layers
+    bias = _bias_by_distance(blocks[0], model.config.max_bucket_distance)
+    whole = WavLMSuffix(blocks, convolutional.final_norm(model), bias)
+    return convolutional.Convolutional(origin, model, extractor, whole)
+
+
+@torch.no_grad()
+def _bias_by_distance(first: nn.Module, furthest: int) -> Tensor:
+    ahead = first.attention.compute_bias(1, furthest + 1)[:, 0]  # [heads, distances 0..m]
+    behind = first.attention.compute_bias(furthest + 1, 1)[:, :, 0]  # [heads, distances 0..-m]
+    return torch.cat([behind.flip(1)[:, :-1], ahead], 1)

@@ -1,0 +1,91 @@
+"""CREMA-D: 91 actors, twelve English sentences, six emotions, 7,442 recordings.
+
+Layout: ``AudioWAV/1001_DFA_ANG_XX.wav`` (or the files directly in the folder), 16 kHz, each named actor, sentence,
+emotion, level (LO, MD, HI, XX unspecified).
+
+Labels: the emotion the actor was asked for, by the name of the file. ANG anger, DIS disgust, FEA fear, HAP happiness,
+NEU neutral, SAD sadness.
+
+Licence: Open Database License (ODbL) 1.0. Citation: see ``CORPUS``.
+
+Traps: what listeners heard (``processedResults/summaryTable.csv``) is often another emotion; it is not read.
+``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. A clone without Git LFS holds pointers of about
+130 bytes in place of the recordings; those are rejected too. The sentences carry no emotion: they are prompts and no
+transcripts. Only the sentence IEO was spoken at several levels.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from emopipe.corpora import crema_d_release
+from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.sources import inner, match_names
+
+SENTENCES = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
+WOMEN = (  # of the actors 1001 to 1091, less 1000
+    2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21, 24, 25, 28, 29, 30, 37, 43, 46, 47, 49, 52, 53, 54, 55, 56,
+    58, 60, 61, 63, 72, 73, 74, 75, 76, 78, 79, 82, 84, 89, 91,
+)  # fmt: skip
+FEMALE = frozenset(str(1000 + number) for number in WOMEN)
+NAME = re.compile(rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX?)")
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return one row per recording, in the order of the names."""
+    files = inner(folder, "AudioWAV").glob("*.wav")
+    matches = match_names(files, NAME, "like 1001_DFA_ANG_XX.wav")
+    return [_row(path, *match.groups()) for path, match in matches]
+
+
+def _row(path: Path, actor: str, sentence: str, emotion: str) -> dict[str, Any]:
+    return {
+        "utterance": f"crema_d/{path.stem}",
+        "corpus": "crema_d",
+        "speaker": f"crema_d/{actor}",
+        "sex": "female" if actor in FEMALE else "male",
+        "language": "en",
+        "path": path,
+        "emotion": EMOTIONS[emotion],
+        "prompt": SENTENCES[sentence],
+    }
+
+
+CORPUS = Corpus(
+    key="crema_d",
+    title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
+    size="7,442 recordings of 91 speakers, English, acted",
+    labels=tuple(EMOTIONS.values()),
+    licence="ODbL 1.0",
+    citation=(
+        "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "
+        "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4), 2014"
+    ),
+    source="https://github.com/CheyneyComputerScience/CREMA-D (with Git LFS)",
+    layout="AudioWAV/1001_DFA_ANG_XX.wav, ...",
+    read=read,
+    downloads=crema_d_release.RELEASE,
+)

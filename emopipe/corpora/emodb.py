@@ -1,0 +1,102 @@
+"""EmoDB, the Berlin Database of Emotional Speech: ten actors, ten German sentences, seven emotions.
+
+Layout: ``wav/*.wav`` (or the files directly in the folder), 535 recordings at 16 kHz, each named speaker (2 digits),
+sentence (3 characters), emotion (1 letter), version (1 letter): ``03a01Fa.wav``. Release 2.0 is the same with tables
+beside (``emodb_2.0.zip``: the folder that holds ``db.yaml``). Of them are read, where they are there:
+
+* ``db.emotion.categories.ambiguous.csv``: 281 recordings that earlier releases withheld, as fewer than 80 % of the
+  listeners recognised them. They are left out, and counted, so that EmoDB stays what the literature calls so; whoever
+  wants them names the folder ``audformat:FOLDER``.
+* ``db.emotion.categories.train.gold_standard.csv`` and ``...test...``: the official split, six speakers and four.
+
+Labels: the letter is the initial of the German word. W (Wut) anger, L (Langeweile) boredom, E (Ekel) disgust, A (Angst)
+fear, F (Freude) happiness, T (Trauer) sadness, N neutral.
+
+Licence: CC0. Citation: see ``CORPUS``.
+
+Traps: the emotion is that of the file's name, in every release. The sentences were chosen for being neutral, so they
+are prompts and no transcripts. The published files are those that at least 80 % of the listeners recognised, so
+emotions are uneven within and between speakers.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from emopipe.corpora import emodb_release
+from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.sources import inner, match_names, read_columns
+
+NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])")
+EMOTIONS = {
+    "W": "anger",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happiness",
+    "T": "sadness",
+    "N": "neutral",
+}
+FEMALE = {"08", "09", "13", "14", "16"}
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return one row per recording, in the order of the names."""
+    root = inner(folder, "emodb_2.0", "emodb")
+    matches = match_names(inner(root, "wav").glob("*.wav"), NAME, "like 03a01Fa.wav")
+    ambiguous = _listed(root, "ambiguous")
+    kept = [(path, match) for path, match in matches if path.name not in ambiguous]
+    if len(kept) < len(matches):
+        print(f"emodb: left out {len(matches) - len(kept)} ambiguous recordings of release 2.0; {len(kept)} are left")
+    sets = {name: part for part in ("train", "test") for name in _listed(root, f"{part}.gold_standard")}
+    return [_row(path, *match.groups()) | {"split": sets.get(path.name, "")} for path, match in kept]
+
+
+def _listed(root: Path, table: str) -> set[str]:
+    """Return the names of the files in a table of release 2.0, none where it is not there."""
+    path = root / f"db.emotion.categories.{table}.csv"
+    return {Path(name).name for name in read_columns(path, ("file",))["file"]} if path.is_file() else set()
+
+
+def _row(path: Path, speaker: str, sentence: str, emotion: str, _version: str) -> dict[str, Any]:
+    return {
+        "utterance": f"emodb/{path.stem}",
+        "corpus": "emodb",
+        "speaker": f"emodb/{speaker}",
+        "sex": "female" if speaker in FEMALE else "male",
+        "language": "de",
+        "path": path,
+        "emotion": EMOTIONS[emotion],
+        "prompt": SENTENCES.get(sentence, ""),
+    }
+
+
+CORPUS = Corpus(
+    key="emodb",
+    title="Berlin Database of Emotional Speech (EmoDB)",
+    size="535 recordings of 10 speakers, German, acted",
+    labels=tuple(EMOTIONS.values()),
+    licence="CC0",
+    citation=(
+        "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "
+        "Interspeech 2005"
+    ),
+    source="https://zenodo.org/records/17651657 or http://emodb.bilderbar.info",
+    layout="wav/03a01Fa.wav, ... (and the tables of release 2.0)",
+    read=read,
+    downloads=emodb_release.RELEASE,
+)

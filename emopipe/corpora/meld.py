@@ -1,0 +1,115 @@
+"""MELD, its text: 13,708 utterances from dialogues of the television series Friends, seven emotions.
+
+Layout: ``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``; of their columns Utterance, Speaker,
+Emotion, Dialogue_ID and Utterance_ID are read. Which file a row stands in is its official split.
+
+Labels: joy becomes happiness; anger, disgust, fear, neutral, sadness and surprise keep their names.
+
+Licence: GPL-3.0 (the repository); the series belongs to its owners. Citation: see ``CORPUS``.
+
+Traps:
+
+* Dialogue and utterance numbers begin anew in each file, so the split is part of an utterance's name.
+* The official sets share the speakers of the series. Whoever splits officially must let speakers
+  cross, and who wants unseen speakers cannot use the official sets.
+* Early copies hold Windows-1252 punctuation as control characters (U+0092 for ’); these are put right. The
+  present files have none.
+* Speakers such as ``Joey/Drake`` hold a slash, which an identifier must not; it becomes a hyphen.
+* The words are those of the subtitles. The video clips, and so the audio, are not read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.sources import read_columns
+from emopipe.downloads.release import File, Files, Release, digest
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import SETS, Utterance
+
+REPOSITORY = "https://raw.githubusercontent.com/declare-lab/MELD"
+PUBLISHED = {  # each file at the commit that last changed it: size, sha256
+    "train_sent_emo.csv": (
+        "ca3e1266db4cc4a4e802156e2f721c4cd114a696",
+        1_119_290,
+        "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db",
+    ),
+    "dev_sent_emo.csv": (
+        "ca3e1266db4cc4a4e802156e2f721c4cd114a696",
+        121_640,
+        "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c",
+    ),
+    "test_sent_emo.csv": (
+        "76e4ed20032322e47bbe04d3b5179f9b2e35bec9",
+        294_526,
+        "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888",
+    ),
+}
+RELEASE = Release(
+    names=tuple(PUBLISHED),
+    size=sum(size for _, size, _ in PUBLISHED.values()),
+    digest=digest({name: sha256 for name, (_, _, sha256) in PUBLISHED.items()}),
+    sources=(
+        Files(
+            tuple(
+                File(
+                    name,
+                    tuple(f"{REPOSITORY}/{revision}/data/MELD/{name}" for revision in (commit, "master")),
+                    size,
+                    f"sha256:{sha256}",
+                )
+                for name, (commit, size, sha256) in PUBLISHED.items()
+            )
+        ),
+    ),
+)
+
+COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+
+# Control character -> the Windows-1252 character of the same number; the five that have none are dropped.
+PUNCTUATION = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return one row per utterance: train, dev, test, each in the order of its file."""
+    return [row for split in SETS for row in _read_split(folder / f"{split}_sent_emo.csv", split)]
+
+
+def _read_split(path: Path, split: str) -> list[dict[str, Any]]:
+    rows = []
+    for row in read_columns(path, COLUMNS).to_dict("records"):
+        dialogue = f"{split}_dia{row['Dialogue_ID']}"
+        speaker = row["Speaker"].translate(PUNCTUATION).strip().replace("/", "-")
+        rows.append(
+            {
+                "utterance": f"meld/{dialogue}_utt{row['Utterance_ID']}",
+                "corpus": "meld",
+                "speaker": f"meld/{speaker}" if speaker else "",
+                "session": dialogue,
+                "language": "en",
+                "emotion": "happiness" if row["Emotion"] == "joy" else row["Emotion"],
+                "transcript": row["Utterance"].translate(PUNCTUATION),
+                "split": split,
+            }
+        )
+    # Checked here too, where the row number is that of the file the user knows.
+    return tables.check(rows, Utterance, str(path), first=2).to_dict("records")
+
+
+CORPUS = Corpus(
+    key="meld",
+    title="Multimodal EmotionLines Dataset (MELD), text",
+    size="13,708 utterances of a television series, English, official split; text alone",
+    labels=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    licence="GPL-3.0",
+    citation=(
+        "S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria, R. Mihalcea: MELD: A Multimodal Multi-Party Dataset "
+        "for Emotion Recognition in Conversations. ACL 2019"
+    ),
+    source="https://github.com/declare-lab/MELD (data/MELD)",
+    layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv",
+    read=read,
+    downloads=RELEASE,
+)

@@ -1,0 +1,25 @@
+"""Parameters of the corpora."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from emopipe.parameters import Count, Group, Seed
+
+
+class Corpora(Group):
+    """The corpora of a branch, ``data.audio`` or ``data.text``."""
+
+    corpora: list[str]
+
+
+class Synthetic(Group):
+    """The synthetic corpus."""
+
+    KEY = "data.synthetic"
+
+    speakers: Annotated[int, Field(ge=6)]
+    utterances: Count
+    seed: Seed

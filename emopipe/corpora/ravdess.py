@@ -1,0 +1,99 @@
+"""RAVDESS, its speech part: 24 North American actors, two English sentences, eight emotions.
+
+Layout: ``Actor_NN/03-01-EE-II-SS-RR-AA.wav`` (or the same below ``Audio_Speech_Actors_01-24``), 1,440 recordings at
+48 kHz. The fields: modality (03 audio alone), channel (01 speech), emotion, intensity, statement, repetition, actor.
+
+Labels: 01 neutral, 02 calm, 03 happy (happiness), 04 sad (sadness), 05 angry (anger), 06 fearful (fear),
+07 disgust, 08 surprised (surprise). Actors with an odd number are male, with an even one female.
+
+Licence: CC BY-NC-SA 4.0. Citation: see ``CORPUS``.
+
+Traps: the download page offers songs and videos under the same naming scheme; they are left out. Five files
+are stereo, some are nearly silent, Actor_07 holds one pair with identical content. Some mirrors hold every actor
+twice, beside and below ``Audio_Speech_Actors_01-24``: the inner folder is read and nothing else. The two sentences
+carry no emotion, so they are prompts and no transcripts. Neutral exists in one intensity, so half as often as the
+other emotions.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.sources import inner, match_names
+from emopipe.downloads.release import Archive, File, Release
+
+NAME = re.compile(r"03-01-(0[1-8])-0[12]-(0[12])-0[12]-(\d\d)")
+EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happiness",
+    "04": "sadness",
+    "05": "anger",
+    "06": "fear",
+    "07": "disgust",
+    "08": "surprise",
+}
+STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+
+
+ZIP = File(
+    "Audio_Speech_Actors_01-24.zip",
+    (
+        "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+        "https://zenodo.org/api/records/1188976/files/Audio_Speech_Actors_01-24.zip/content",
+    ),
+    size=208_468_073,
+    checksum="md5:bc696df654c87fed845eb13823edef8a",
+)
+RELEASE = Release(
+    names=tuple(
+        f"Actor_{actor:02}/03-01-{emotion}-{intensity:02}-{statement}-{repetition:02}-{actor:02}.wav"
+        for actor in range(1, 25)
+        for emotion in EMOTIONS
+        for intensity in ((1,) if EMOTIONS[emotion] == "neutral" else (1, 2))
+        for statement in STATEMENTS
+        for repetition in (1, 2)
+    ),
+    size=590_349_330,
+    digest="2fbac920309c7eefcb726e2748b381ad8e5dfbeda57c6bffa6c69ceef6174d91",
+    sources=(Archive(ZIP),),
+)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return one row per recording, in the order of actor and name."""
+    files = inner(folder, "Audio_Speech_Actors_01-24").glob("Actor_*/*.wav")
+    return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "03-01-EE-II-SS-RR-AA.wav")]
+
+
+def _row(path: Path, emotion: str, statement: str, actor: str) -> dict[str, Any]:
+    return {
+        "utterance": f"ravdess/{path.stem}",
+        "corpus": "ravdess",
+        "speaker": f"ravdess/{actor}",
+        "sex": "male" if int(actor) % 2 else "female",
+        "language": "en",
+        "path": path,
+        "emotion": EMOTIONS[emotion],
+        "prompt": STATEMENTS[statement],
+    }
+
+
+CORPUS = Corpus(
+    key="ravdess",
+    title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
+    size="1,440 recordings of 24 speakers, English, acted",
+    labels=tuple(EMOTIONS.values()),
+    licence="CC BY-NC-SA 4.0",
+    citation=(
+        "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
+        "PLoS ONE 13(5): e0196391, 2018"
+    ),
+    source="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
+    layout="Actor_01/03-01-01-01-01-01-01.wav, ... (or the same below Audio_Speech_Actors_01-24)",
+    read=read,
+    downloads=RELEASE,
+)

@@ -1,0 +1,35 @@
+"""Parameters of the backbone and of what it encodes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from emopipe.parameters import Group, Name, Natural, Number, Positive, Precision
+
+
+def _other_speeds(value: list[float]) -> list[float]:
+    if len({1.0, *value}) <= len(value):
+        raise ValueError("each speed once, and not 1, at which every utterance is encoded anyway")
+    return value
+
+
+class BackboneChoice(Group):
+    """Which network encodes, how much of it is left to training, and whether frames are read at all."""
+
+    KEY = "model"
+
+    backbone: Name
+    trainable_layers: Natural | Literal["all"]
+    features: Literal["frozen", "finetuned", "both"]
+
+
+class Encode(Group):
+    """What is encoded of an utterance."""
+
+    KEY = "encode"
+
+    max_seconds: Positive
+    speed_perturbation: Annotated[list[Annotated[Number, Field(ge=0.5, le=2)]], AfterValidator(_other_speeds)]
+    precision: Precision

@@ -1,0 +1,1 @@
+"""Files and processes: errors, atomic outputs, paths, the download cache."""

@@ -1,0 +1,174 @@
+"""Bringing recordings to the one form that every encoder hears: 16 kHz, mono, 16 bit, lossless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import soundfile
+import soxr
+from tqdm import tqdm
+
+from emopipe.io.errors import UserError
+from emopipe.io.orphans import begin_as_worker
+from emopipe.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
+from emopipe.schemas.manifest import SAMPLE_RATE, audio_path
+
+Job = tuple[Recording, Path]  # source and target
+
+MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
+
+
+class Converted(NamedTuple):
+    """What a recording became."""
+
+    samples: int
+    sha256: str  # of the FLAC file: the same for the same samples
+
+
+def recordings(rows: pd.DataFrame, manifest: Path) -> list[Recording]:
+    """Return what holds each utterance of a manifest, whose paths are as seen from its folder."""
+    segments = zip(rows["path"], rows["start"], rows["end"], strict=True)
+    return [Recording(audio_path(manifest, path), start, end) for path, start, end in segments]
+
+
+def divide(rows: pd.DataFrame, outcomes: Sequence[Converted | Rejected]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the utterances whose recording can be used, and the others.
+
+    Args:
+        rows: the utterances
+        outcomes: what became of the recording of each
+
+    Returns:
+        the former with ``seconds`` and ``sha256`` of the sound, the latter with ``reason``
+    """
+    good = np.array([isinstance(outcome, Converted) for outcome in outcomes], dtype=bool)
+    usable = [outcome for outcome in outcomes if isinstance(outcome, Converted)]
+    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Rejected)]
+    return (
+        rows[good].assign(
+            sha256=[outcome.sha256 for outcome in usable], seconds=[one.samples / SAMPLE_RATE for one in usable]
+        ),
+        rows[~good].assign(reason=reasons),
+    )
+
+
+def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]:
+    """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
+    return _in_processes(_attempt, jobs, workers)
+
+
+def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Rejected]:
+    """Return what :func:`convert_all` would make of each recording, and keep none of it."""
+    with TemporaryDirectory() as scratch:
+        jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
+        return _in_processes(_attempt_and_forget, jobs, workers)
+
+
+def _in_processes(
+    attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
+) -> list[Converted | Rejected]:
+    with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
+        try:
+            results = pool.map(attempt, jobs, chunksize=8)  # raises too, if a worker is gone before all is handed out
+            return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that resamples was killed, by the system for want of memory perhaps; lower "
+                "runtime.workers, or free memory, then run again"
+            ) from None
+
+
+def _attempt_and_forget(job: Job) -> Converted | Rejected:
+    outcome = _attempt(job)
+    job[1].unlink(missing_ok=True)
+    return outcome
+
+
+def _attempt(job: Job) -> Converted | Rejected:
+    try:
+        return convert(*job)
+    except Rejected as reason:
+        return reason
+
+
+def convert(source: Recording, target: Path) -> Converted:
+    """Write a recording as 16 kHz mono FLAC of 16 bits; one that is so already keeps its samples, bit for bit.
+
+    Resampling is soxr's "HQ"; values beyond full scale are clipped. Memory does not grow with the length. The target
+    appears whole or not at all. A segment becomes what a file that had been cut there would become.
+
+    Raises:
+        Rejected: if the source cannot be used
+        UserError: if the target cannot be written
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        with open_audio(source.path) as file:
+            blocks = _varying(mono_blocks(file, *segment(file, source)))
+            samples = _write(_resample(blocks, file.samplerate), part)
+        converted = Converted(samples, fingerprint(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return converted
+
+
+def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass on the blocks of a recording whose samples are not all the same.
+
+    Looked at before resampling, which would ring at both ends of a constant.
+    """
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        low, high = min(low, block.min()), max(high, block.max())
+        yield block
+    if low == high != 0:  # zeros are silence, which is looked for at 16 bit
+        raise Rejected(f"constant signal: every sample is {low:.6g} of full scale")
+
+
+def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    if rate == SAMPLE_RATE:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, num_channels=1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)  # what the filter still holds
+
+
+class _Flac(soundfile.SoundFile):
+    """A FLAC file to write, closed without waiting until the disk has it: that took longer than the conversion."""
+
+    def flush(self) -> None:
+        """Leave it to the system when; a stage that the power fails is run again by DVC, whatever lies there."""
+
+
+def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
+    samples, silent, target = 0, True, path.with_suffix("")
+    try:
+        with _Flac(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
+            for block in blocks:
+                # Rounded and clipped here: float32 holds 16 bits exactly, so what needs no resampling stays as it is.
+                quantised = np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
+                samples += len(quantised)
+                silent = silent and not quantised.any()
+                file.write(quantised)
+    except soundfile.SoundFileError as error:
+        raise UserError(
+            f"{target}: cannot be written ({error}); is the disk full? Make room there, then run again"
+        ) from None
+    if samples < MIN_SAMPLES:
+        raise Rejected(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
+    if silent:
+        raise Rejected(f"digital silence: all {samples} samples are zero at 16 bit")
+    if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
+        raise UserError(f"{target}: not written whole; is the disk full? Make room there, then run again")
+    return samples

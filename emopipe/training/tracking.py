@@ -1,0 +1,132 @@
+"""What is told and kept of a training: DVCLive's files, and a line per epoch."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvclive import Live
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from emopipe.io.errors import UserError
+from emopipe.io.outputs import reporting_faults, write_json
+from emopipe.training.processes import is_first
+
+# What the Trainer reports beside scores: times differ from run to run, and outputs must not.
+NOT_SCORES = ("runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")
+
+
+@contextmanager
+def live(folder: Path) -> Iterator[Live | None]:
+    """Open DVCLive in a stage's metrics folder: no report, no experiment of its own, no system figures.
+
+    Of several processes the first one has it, the others None.
+
+    Raises:
+        UserError: if the repository has no commit yet, which DVC's experiments need
+    """
+    from scmrepo.exceptions import SCMError
+
+    if not is_first():
+        yield None
+        return
+    try:
+        with (
+            reporting_faults(folder),
+            Live(str(folder), dvcyaml=False, save_dvc_exp=False, report=None, monitor_system=False) as opened,
+        ):
+            yield opened
+    except SCMError as error:
+        raise UserError(f"DVCLive cannot log to {folder}: {error}; does the Git repository have a commit?") from None
+
+
+def write_nothing(folder: Path) -> None:
+    """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    write_json({}, folder / "metrics.json")
+
+
+class Tracker(TrainerCallback):
+    """Collects one row per epoch: ``train/loss``, ``train/learning_rate``, ``dev/loss`` and the dev scores."""
+
+    def __init__(self, name: str, live: Live | None = None, tensorboard: str | None = None) -> None:
+        """Track a training.
+
+        Args:
+            name: what the lines on the screen begin with
+            live: DVCLive's, which gets every row; None: nobody does
+            tensorboard: folder for TensorBoard's logs, which get every row too; None: there are none
+        """
+        self.name = name
+        self.live = live
+        self.board = _board(Path(tensorboard, name)) if tensorboard and is_first() else None
+        self.history: list[dict[str, float]] = []
+        self._train: dict[str, float] = {}
+        self._began, self._before = 0.0, 0
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock."""
+        self._began, self._before = time.monotonic(), len(self.history)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
+    ) -> None:
+        """Remember the epoch's training loss."""
+        self._train = {f"train/{key}": logs[key] for key in ("loss", "learning_rate") if key in logs} or self._train
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
+    ) -> None:
+        """Complete the epoch's row and tell of it."""
+        scores = {key.removeprefix("eval_"): value for key, value in metrics.items()}
+        row = self._train | {f"dev/{key}": value for key, value in scores.items() if key not in NOT_SCORES}
+        if not math.isfinite(row["dev/loss"]):
+            raise UserError(f"{self.name}: the dev loss is {row['dev/loss']}: training diverged; lower learning_rate")
+        self._add(row)
+        epoch, epochs = len(self.history), int(args.num_train_epochs)
+        left = (time.monotonic() - self._began) / (epoch - self._before) * (epochs - epoch)
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "train/learning_rate")
+        self._say(f"epoch {epoch}/{epochs}  {shown}  {left:.0f} s left")
+
+    def restore(self, history: list[dict[str, float]]) -> None:
+        """Take over the rows of a training that was stopped, as if they had been made now."""
+        for row in history:
+            self._add(row)
+        self._say(f"goes on after epoch {len(history)}, where it was stopped")
+
+    def summarise(self, best: int) -> None:
+        """Leave as the summary, which ``dvc metrics show`` prints, the scores of the model that is kept.
+
+        Args:
+            best: its row, from 0
+        """
+        if self.live is not None:
+            row = {key.removeprefix("dev/"): v for key, v in self.history[best].items() if key.startswith("dev/")}
+            self.live.summary = {"epoch": best + 1, "dev": row}
+
+    def _add(self, row: dict[str, float]) -> None:
+        self.history.append(row)
+        if self.live is not None:
+            with reporting_faults(Path(self.live.dir)):
+                for key, value in row.items():
+                    self.live.log_metric(key, value)
+                self.live.next_step()
+        if self.board is not None:
+            for key, value in row.items():
+                self.board.add_scalar(key, value, len(self.history))
+            self.board.flush()
+
+    def _say(self, what: str) -> None:
+        if is_first():
+            print(f"{self.name}: {what}", file=sys.stderr, flush=True)
+
+
+def _board(folder: Path) -> Any:
+    from tensorboardX import SummaryWriter  # here: few ask for it
+
+    return SummaryWriter(str(folder))

@@ -1,0 +1,151 @@
+"""Hugging Face's Trainer with the few things it leaves open: the order of batches, whole-batch losses, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from emopipe.io.outputs import reporting_faults
+from emopipe.training import checkpoints, processes
+from emopipe.training.averaging import Average
+from emopipe.training.examples import Batch, Items, Objective
+from emopipe.training.goal import Goal
+from emopipe.training.tracking import Tracker
+
+
+class Mixture(Protocol):
+    """A batch made of another one, and its own loss."""
+
+    batch: Batch
+
+    def loss(self, objective: Objective, outputs: Tensor) -> Tensor:
+        """Return the loss of the outputs of a model for :attr:`batch`."""
+
+
+Augment = Callable[[Batch], Mixture]  # what is done to a batch before it is learnt from
+
+
+class ByLength(Sampler[int]):
+    """Batches of about one length, in an order that the seed and the epoch decide alone.
+
+    However many processes share a batch, it is the same, whatever random numbers each has used up.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        self.batch_size = batch_size
+        self.lengths = lengths
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle anew; called by the Trainer."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 2**20 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+
+
+class BranchTrainer(Trainer):
+    """A Trainer with the loss of a branch, computed over the batch of all processes, that looks at averaged weights."""
+
+    def __init__(self, objective: Objective, augment: Augment | None, average: Average, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.objective = objective
+        self.augment = augment
+        self.average = average
+        self.add_callback(average)
+        self.model_accepts_loss_kwargs = False  # it takes any tensors by name, and no sum to divide the loss by
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
+    ) -> Any:
+        """Return the loss; in training that of the rows of all processes, of which each computes its own outputs.
+
+        A mixture is of the rows of one process, and so is its loss.
+        """
+        if not model.training:
+            outputs = model(**_without_labels(inputs))
+            loss = self.objective(outputs, inputs["labels"])
+            return (loss, {"outputs": outputs}) if return_outputs else loss
+        if self.augment is not None:
+            mixture = self.augment(inputs)
+            return mixture.loss(self.objective, model(**_without_labels(mixture.batch)))
+        outputs = processes.gathered(model(**_without_labels(inputs)))
+        return self.objective(outputs, processes.gathered(inputs["labels"]))
+
+    def evaluate(self, *arguments: Any, **others: Any) -> dict[str, float]:
+        """Return the scores of what would be kept."""
+        with self.average.given(self.model):
+            return super().evaluate(*arguments, **others)
+
+    def _save_checkpoint(self, *arguments: Any, **others: Any) -> None:
+        with reporting_faults(Path(self.args.output_dir)):
+            super()._save_checkpoint(*arguments, **others)
+
+    def _get_train_sampler(self, train_dataset: Items | None = None) -> Sampler:
+        dataset = train_dataset or self.train_dataset
+        return ByLength(self.args.train_batch_size * processes.count(), dataset.lengths, self.args.seed)
+
+
+def _without_labels(batch: Batch) -> Batch:
+    return {name: value for name, value in batch.items() if name != "labels"}
+
+
+class Keeper(TrainerCallback):
+    """Marks checkpoints as whole, keeps the last one and the best one, and stops a training that gets no better."""
+
+    def __init__(self, tracker: Tracker, goal: Goal, patience: int | None) -> None:
+        self.tracker = tracker
+        self.goal = goal
+        self.patience = patience
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called when a checkpoint is written, after the epoch's scores are known."""
+        history, folder = self.tracker.history, Path(args.output_dir)
+        if state.is_world_process_zero:
+            newest = folder / f"checkpoint-{state.global_step}"
+            checkpoints.complete(newest, history)
+            checkpoints.remove_all_but(folder, {newest, best_of(folder, history, self.goal)})
+        control.should_training_stop |= exhausted(history, self.goal, self.patience)
+
+
+def best_of(folder: Path, history: checkpoints.History, goal: Goal) -> Path:
+    """Return the checkpoint of the best epoch."""
+    epochs = goal.best(history) + 1
+    return next(path for path in checkpoints.found(folder) if len(checkpoints.history(path)) == epochs)
+
+
+def exhausted(history: checkpoints.History, goal: Goal, patience: int | None) -> bool:
+    """Return whether the last ``patience`` epochs brought nothing better."""
+    return patience is not None and bool(history) and len(history) - 1 - goal.best(history) >= patience
+
+
+class Stop(TrainerCallback):
+    """Ends a training after a number of epochs, whatever the schedule of its learning rate was made for."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called after each epoch."""
+        control.should_training_stop |= round(state.epoch) >= self.epochs
+
+
+def scores_of(
+    objective: Objective, score: Callable[..., dict[str, float]], device: torch.device, prediction: EvalPrediction
+) -> dict[str, float]:
+    """Return the dev scores and the loss of the dev set as a whole, which is no mean over batches."""
+    outputs, targets = prediction.predictions, prediction.label_ids
+    loss = objective(*(torch.from_numpy(part).to(device) for part in (outputs, targets)))
+    return {"loss": float(loss), **score(outputs, targets)}

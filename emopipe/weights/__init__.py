@@ -1,0 +1,1 @@
+"""Weight files: found, verified and loaded without tolerance."""

@@ -1,1 +1,0 @@
-"""Publishing: a trained model where others find it."""

@@ -1,0 +1,140 @@
+"""The two tasks of the audio branch: what is learnt, how it is scored, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from emopipe.audio import ratings
+from emopipe.audio.parameters import Model, Train
+from emopipe.audio.tasks import Classification, Regression, learn, restore
+from emopipe.io.errors import UserError
+from emopipe.schemas import predictions
+from emopipe.schemas.manifest import DIMENSIONS
+from emopipe.scoring.regression import SCORES, concordance_cc
+from helpers.closure import ROOT
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+SUBSETS = [["valence"], ["dominance", "arousal"], list(DIMENSIONS)]
+
+
+def model(**changes):
+    return Model(**(PARAMS["model"] | changes))
+
+
+def rows(count=40, seed=0, spread=1.0):
+    generator = np.random.default_rng(seed)
+    number = np.arange(count)
+    return pd.DataFrame(
+        {"utterance": [f"c/u{i}" for i in number], "corpus": "c", "speaker": [f"c/s{i % 4}" for i in number], "sex": "",
+         "language": "en", "split": "test", "emotion": np.where(number % 3, "fear", "anger")}
+        | {name: 3 + spread * generator.uniform(-1, 1, count) for name in DIMENSIONS}
+    )  # fmt: skip
+
+
+def test_classes_are_numbered_in_the_order_of_the_alphabet():
+    task = learn(model(task="classification"), rows())
+    assert task.config() == {"labels": ["anger", "fear"]}
+    assert (task.outputs, task.goal) == (2, ("uar", True))
+    targets = task.targets(rows(4))
+    assert targets.tolist() == [0, 1, 1, 0]
+    assert targets.dtype == np.int64
+    outputs = np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [5.0, 0.0]])
+    assert task.scores(outputs, targets)["uar"] == 0.75
+    assert task.scores(outputs, targets).keys() == {"accuracy", "uar", "macro_f1", "weighted_f1"}
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
+def test_targets_are_standardised_on_what_was_trained_on_alone(names):
+    train, other = rows(), rows(seed=1, spread=2)
+    task = learn(model(task="regression", targets=names), train)
+    assert (task.outputs, task.goal) == (len(names), ("ccc", True))
+    targets = task.targets(train)
+    assert targets.dtype == np.float32
+    np.testing.assert_allclose(targets.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(targets.std(0), 1, atol=1e-5)
+    np.testing.assert_allclose(task.scale.inverse_transform(task.targets(other)), other[names], atol=1e-5)
+    assert task.targets(other).std(0).min() > 1.5
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
+def test_dev_scores_are_means_on_the_scale_of_one_to_five(names):
+    train = rows()
+    task = learn(model(task="regression", targets=names), train)
+    outputs = np.random.default_rng(2).normal(size=(40, len(names))).astype(np.float32)
+    found = task.scores(outputs, task.targets(train))
+    gold, said = train[names].to_numpy(), task.scale.inverse_transform(outputs)
+    assert found["ccc"] == pytest.approx(np.mean([concordance_cc(g, s) for g, s in zip(gold.T, said.T, strict=True)]))
+    assert found["mse"] == pytest.approx(((gold - said) ** 2).mean(), rel=1e-5)
+    assert found["rmse"] == pytest.approx(found["mse"] ** 0.5)
+    assert found.keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
+
+
+@pytest.mark.parametrize("loss", ["ccc", "pcc", "mse", "mae", "mse_ccc"])
+def test_the_loss_is_that_of_the_parameters(loss):
+    train = rows()
+    task = learn(model(task="regression"), train)
+    targets = torch.from_numpy(task.targets(train))
+    settings = Train(**(PARAMS["train"] | {"loss": PARAMS["train"]["loss"] | {"regression": loss}}))
+    objective = task.objective(settings, targets.numpy())
+    assert objective(targets, targets).item() == pytest.approx(0, abs=1e-5)
+    moved = {"ccc": 1 - 2 / (2 + 0.25), "pcc": 0, "mse": 0.25, "mae": 0.5}
+    moved = (moved | {"mse_ccc": moved["mse"] + moved["ccc"]})[loss]
+    assert objective(targets + 0.5, targets).item() == pytest.approx(moved, abs=1e-5)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_task_is_restored_from_its_configuration(task):
+    settings = model(task=task, targets=["dominance", "valence"])
+    made = learn(settings, rows())
+    again = restore(settings, json.loads(json.dumps(made.config())))
+    assert isinstance(again, Regression if task == "regression" else Classification)
+    assert again.config() == made.config()
+    np.testing.assert_array_equal(again.targets(rows(seed=3)), made.targets(rows(seed=3)))
+
+
+# What is found on the test set
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
+def test_scores_stand_beside_those_of_the_mean(names):
+    train, test = rows(seed=1), rows()
+    predicted = test[names].to_numpy() + 0.3 * np.random.default_rng(4).normal(size=(len(test), len(names)))
+    found = ratings.evaluate(train[names].to_numpy(), test, predicted, names)
+    scores = json.loads(json.dumps(found.scores))
+    assert scores.keys() == {*SCORES, "mean_predictor", "utterances", "interval"}
+    for score in SCORES:
+        assert list(scores[score]) == [*names, "mean"]
+    assert scores["utterances"] == len(test)
+    assert scores["mean_predictor"].keys() == {"mse", "rmse", "mae", "ccc", "r2"}
+    assert scores["mean_predictor"]["ccc"] == pytest.approx(dict.fromkeys((*names, "mean"), 0), abs=1e-12)
+    error = ((test[names] - train[names].mean()) ** 2).mean()
+    assert scores["mean_predictor"]["mse"] == pytest.approx({**error, "mean": error.mean()})
+    assert list(scores["interval"]) == [f"ccc.{name}" for name in (*names, "mean")]
+    for name in (*names, "mean"):
+        assert (
+            scores["interval"][f"ccc.{name}"]["low"] < scores["ccc"][name] < scores["interval"][f"ccc.{name}"]["high"]
+        )
+    tests = found.details["tests"]["mean_predictor"]
+    assert tests["mse.mean"]["difference"] == pytest.approx(scores["mse"]["mean"] - error.mean())
+    assert tests["mse.mean"]["p"] < 0.05
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
+def test_predictions_are_read_as_they_were_written(names, tmp_path):
+    test = rows()
+    table = ratings.evaluate(test[names].to_numpy(), test, test[names].to_numpy() + 0.25, names).table
+    who = ["utterance", "corpus", "speaker", "sex", "language"]
+    assert list(table) == [*who, *names, *(f"{name}_predicted" for name in names)]
+    predictions.write(table, tmp_path / "audio.csv")
+    again = predictions.read_audio(tmp_path / "audio.csv")
+    assert predictions.targets_of(again) == names
+    np.testing.assert_allclose(again[f"{names[0]}_predicted"] - again[names[0]], 0.25)
+    predictions.write(table.drop(columns=names[0]), tmp_path / "audio.csv")
+    with pytest.raises(UserError, match=rf"column\(s\) {names[0]} missing"):
+        predictions.read_audio(tmp_path / "audio.csv")

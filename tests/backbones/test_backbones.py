@@ -1,0 +1,195 @@
+"""Backbones are exact against the published forward pass, alone and in any batch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from funasr import AutoModel as AutoFunasrModel
+from funasr.models.emotion2vec.model import Emotion2vec as FunasrNetwork
+from torch.nn.functional import layer_norm
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoFeatureExtractor, AutoModel, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+from benchmarks.networks import CONVOLUTIONAL, FAMILIES, LARGE_LAYOUT
+from emopipe.backbones.loading import load
+from emopipe.io.errors import UserError
+from helpers.clips import clip
+
+# Every family, and the layout of its large models where that is another one.
+NETWORKS = [
+    ("whisper", {}),
+    *((family, changes) for family in CONVOLUTIONAL if family != "data2vec-audio" for changes in ({}, LARGE_LAYOUT)),
+    ("data2vec-audio", {}),
+    ("wavlm", {"max_bucket_distance": 12, "num_buckets": 16}),  # clips longer than the table of distances
+    ("emotion2vec", {}),
+    ("emotion2vec", {"learned_alibi_scale_per_layer": True}),
+]
+CLIPS = [clip(samples, samples) for samples in (16_000, 5_000, 401)]
+
+
+def published(folder: Path, waveform: torch.Tensor) -> list[torch.Tensor]:
+    """Return all layers, [frames, dim] each, as the publishers' own code computes them for a clip alone."""
+    if (folder / "config.yaml").is_file():
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        network = FunasrNetwork(model_conf=config["model_conf"], vocab_size=9).eval()
+        state = torch.load(folder / "model.pt", weights_only=True)["model"]
+        assert not [key for key in network.load_state_dict(state, strict=False)[0] if ".decoder." not in key]
+        seen = []
+        blocks = [*network.modality_encoders["AUDIO"].context_encoder.blocks, *network.blocks]
+        hooks = [block.register_forward_hook(lambda _, x, y: seen.extend((x[0], y[0]))) for block in blocks]
+        with torch.no_grad():
+            out = network.extract_features(layer_norm(waveform, waveform.shape)[None], padding_mask=None)["x"]
+        assert len(hooks) == len(seen) / 2 == 12
+        torch.testing.assert_close(out[0], seen[-1][0, 10:])
+        return [state[0, 10:] for state in [seen[0], *seen[1::2]]]
+    if json.loads((folder / "config.json").read_text())["model_type"] == "whisper":
+        network = WhisperForConditionalGeneration.from_pretrained(folder).model.encoder.eval()
+        # Hugging Face pads to 30 s: its own features, cut to the clip, and the position table with them.
+        columns = 2 * -(-len(waveform) // 320)
+        features = WhisperFeatureExtractor()(waveform.numpy(), sampling_rate=16_000, return_tensors="pt")
+        network.embed_positions = torch.nn.Embedding.from_pretrained(network.embed_positions.weight[: columns // 2])
+        network.config.max_source_positions = columns // 2
+        inputs = features.input_features[:, :, :columns]
+    else:
+        network = AutoModel.from_pretrained(folder).eval()
+        extractor = AutoFeatureExtractor.from_pretrained(folder)
+        inputs = extractor(waveform.numpy(), sampling_rate=16_000, return_tensors="pt").input_values
+    with torch.no_grad():
+        result = network(inputs, output_hidden_states=True)
+    return [state[0] for state in (*result.hidden_states[:-1], result.last_hidden_state)]
+
+
+def padded(encodings):
+    """Return the clips' frames as one batch, with rubbish where there is none, and which are real."""
+    lengths = [len(encoding.frames) for encoding in encodings]
+    batch = pad_sequence([encoding.frames for encoding in encodings], batch_first=True, padding_value=9.0)
+    return batch, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+
+
+@pytest.mark.parametrize(("family", "changes"), NETWORKS, ids=str)
+def test_prefix_and_suffix_equal_the_published_network_on_the_clip_alone(folders, family, changes):
+    path = folders(family, **changes)
+    backbone = load(str(path))
+    expected = [published(path, waveform) for waveform in CLIPS]
+    assert expected[0][-1].std() > 0.1
+    for trainable in range(backbone.blocks + 1):
+        encodings = [backbone.encode([waveform], trainable)[0] for waveform in CLIPS]
+        suffix = backbone.suffix(trainable).eval()
+        frames, real = suffix(*padded(encodings))
+        for i, layers in enumerate(expected):
+            assert real[i].sum() == len(layers[-1])
+            close(frames[i, : len(layers[-1])], layers[-1])
+            close(suffix(encodings[i].frames[None], None)[0][0], layers[-1])  # alone, as in the batch
+            if trainable:
+                cut = encodings[i].frames[suffix.extra_tokens :]
+                close(cut, layers[backbone.blocks - trainable])
+            close(encodings[i].statistics[0], torch.stack([layer.mean(0) for layer in layers]))
+            close(encodings[i].statistics[1], torch.stack([layer.std(0, correction=0) for layer in layers]))
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("family", "changes"), NETWORKS, ids=str)
+def test_clips_encoded_together_equal_clips_encoded_alone(folders, family, changes):
+    backbone = load(str(folders(family, **changes)))
+    for trainable in (0, 2):
+        for alone, together in zip(
+            (backbone.encode([waveform], trainable)[0] for waveform in CLIPS),
+            backbone.encode(CLIPS, trainable),
+            strict=True,
+        ):
+            close(together.frames, alone.frames)
+            close(together.statistics, alone.statistics)
+
+
+@pytest.mark.parametrize(("family", "changes"), NETWORKS, ids=str)
+def test_exactly_the_last_blocks_learn(folders, family, changes):
+    backbone = load(str(folders(family, **changes)))
+    blocks = list(backbone.whole.blocks)
+    for trainable in (1, 2, len(blocks)):
+        backbone.whole.requires_grad_(requires_grad=False)
+        suffix = backbone.suffix(trainable)
+        suffix(*padded([backbone.encode([waveform], trainable)[0] for waveform in CLIPS]))[0].square().sum().backward()
+        for number, block in enumerate(blocks):
+            learns = number >= len(blocks) - trainable
+            for name, parameter in block.named_parameters():
+                assert parameter.requires_grad == learns, (number, name)
+                # The bias of attention's keys cancels in its softmax: its gradient is zero, but for rounding.
+                assert (parameter.grad is not None and parameter.grad.isfinite().all()) == learns, (number, name)
+        suffix.zero_grad(set_to_none=True)
+        own = sum(p.numel() for block in blocks[-trainable:] for p in block.parameters())
+        norm = sum(p.numel() for p in suffix.norm.parameters())
+        assert sum(p.numel() for p in suffix.parameters() if p.requires_grad) == own + norm
+        assert not any(p.requires_grad for p in backbone.embedding.parameters())
+    assert not any(p.requires_grad for p in load(str(folders(family, **changes))).suffix(0).parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_of_full_size_equals_the_published_one(folders, family):
+    path = folders(family, small=False)
+    backbone = load(str(path))
+    assert (backbone.dim, backbone.blocks) == ((512, 6) if family == "whisper" else (768, 12))
+    expected = published(path, CLIPS[1])[-1]
+    frames, real = backbone.suffix(3).eval()(*padded(backbone.encode(CLIPS, 3)))
+    torch.testing.assert_close(frames[1, real[1]], expected, atol=2e-5, rtol=0)
+    shutil.rmtree(path)
+
+
+def test_bfloat16_stays_near_float32(folders):
+    for family in FAMILIES:
+        backbone = load(str(folders(family)))
+        exact = backbone.encode(CLIPS[:1], 2)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = backbone.encode(CLIPS[:1], 2)[0]
+        assert rough.frames.dtype == rough.statistics.dtype == torch.float32
+        error = (rough.frames - exact.frames).norm() / exact.frames.norm()
+        assert 0 < error < 0.03, family
+
+
+def test_the_embedded_weights_are_those_of_the_paper():
+    backbone = load("whisper_tiny_en")
+    assert (backbone.dim, backbone.blocks, backbone.max_samples) == (384, 4, 480_000)
+    channels = torch.arange(192)
+    angle = torch.arange(1500)[:, None] * torch.exp(-np.log(10_000) / 191 * channels)
+    sinusoids = torch.cat([angle.sin(), angle.cos()], 1)
+    torch.testing.assert_close(backbone.embedding["positions"].weight, sinusoids, atol=1e-3, rtol=0)
+
+
+def test_too_many_trainable_blocks_are_refused(folder):
+    with pytest.raises(UserError, match=r"model\.trainable_layers: 4, but .* has 3 blocks; choose 0 to 3, or all"):
+        load(str(folder)).trainable(4)
+    assert load(str(folder)).trainable("all") == 3
+
+
+def test_labels_are_read_in_both_published_forms(folders, shared):
+    assert load(str(folders("emotion2vec"))).head.emotions == [
+        "anger", "disgust", "fear", "happiness", "neutral", "other", "sadness", "surprise", "",
+    ]  # fmt: skip
+    some = ("生气/angry", "unuse_0", "unuse_1", "开心/happy", "中立/neutral", "unuse_2", "难过/sad", "unuse_3", "<unk>")
+    five = ["anger", "", "", "happiness", "neutral", "", "sadness", "", ""]
+    assert load(str(folders("emotion2vec", tokens=some))).head.emotions == five
+    published = shared("reference/emotion2vec/tokens.first-release-90B.txt")
+    assert tuple(published.read_text(encoding="utf-8").split()) == some
+
+
+def test_the_classifier_that_comes_along_says_what_funasr_says(folders):
+    backbone = load(str(folders("emotion2vec")))
+    waveform = clip()
+    model = AutoFunasrModel(model=str(folders("emotion2vec")), disable_update=True, disable_pbar=True)
+    (said,) = model.generate(waveform.numpy(), granularity="utterance", extract_embedding=False)
+    mean = backbone.encode([waveform], 0)[0].statistics[0, -1]
+    scores = torch.softmax(mean @ backbone.head.weight.T + backbone.head.bias, 0)
+    np.testing.assert_allclose(scores, said["scores"], atol=1e-5)
+
+
+def test_real_weights_in_hugging_face_layout_load(shared):
+    backbone = load(str(shared("weights/whisper-base-encoder")))
+    assert (backbone.dim, backbone.blocks) == (512, 6)

@@ -1,0 +1,247 @@
+"""The audio model goes to the hub whole, in one commit, with a card that tells the truth. A local server stands in."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shutil
+from copy import deepcopy
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+import yaml
+from huggingface_hub import ModelCard
+
+from emopipe.audio import saving
+from emopipe.audio.layers import layer_pooling
+from emopipe.audio.model import AudioModel
+from emopipe.audio.parameters import Model, Train
+from emopipe.audio.tasks import learn
+from emopipe.backbones.loading import load
+from emopipe.commands import upload as hub
+from emopipe.io.errors import UserError
+from emopipe.report.page import score
+from emopipe.schemas import predictions
+from emopipe.training.network import Ensemble
+from helpers import results
+from helpers.closure import ROOT
+from helpers.upload_server import REPOSITORY, Hub, online
+from stages import plot
+
+EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
+FILES = ["README.md", "config.json", "model.safetensors"]
+TARGETS = ["arousal", "valence"]
+
+
+@pytest.fixture(scope="module")
+def there():
+    server = Hub()
+    yield server
+    server.close()
+
+
+def publish(folder, server, backbone, rows, targets=()):
+    """Run `plot` on made-up results and an untrained model; return what was committed, the model and what it said."""
+    results.write(folder, rows, None, zero_shot=not targets, targets=targets)
+    ask(folder, REPOSITORY)
+    trained = untrained(backbone, rows, targets)
+    saving.save(trained, folder / "models/audio")
+    before = len(server.commits)
+    said = io.StringIO()
+    with online(folder, server.url), contextlib.redirect_stdout(said):
+        plot.main()
+    (commit,) = server.commits[before:]
+    return commit, trained, said.getvalue()
+
+
+def ask(folder, repository):
+    parameters = yaml.safe_load((folder / "params.yaml").read_text())
+    parameters["publish"]["push_to_hub"] = repository
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+def untrained(backbone, rows, targets):
+    chosen, optimisation = (group.load(path=ROOT / "params.yaml") for group in (Model, Train))
+    task = {"task": "regression", "targets": list(targets)} if targets else {}
+    settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
+    loaded = load(backbone)
+    encoding = {
+        "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
+        "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
+    }  # fmt: skip
+    task = learn(settings, rows)
+    torch.manual_seed(1)
+    mix = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
+    mix.fit(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
+    blocks = saving.trainable_blocks(settings, encoding)
+    members = [
+        AudioModel(settings, blocks, deepcopy(mix), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
+    ]
+    temperature = None if targets else 1.5
+    return saving.Trained(Ensemble(members).eval(), settings, optimisation, task, encoding, temperature, [12])
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory, there, folder):
+    where = tmp_path_factory.mktemp("classified")
+    rows = results.rows()
+    rows.loc[rows["speaker"] == "synthetic/s01", "corpus"] = EVIL
+    rows.loc[0, "language"] = "klingon: no"
+    return where, *publish(where, there, str(folder), rows)
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory, there):
+    where = tmp_path_factory.mktemp("rated")
+    rows = results.rows().assign(corpus="mine")
+    return where, *publish(where, there, "whisper_tiny_en", rows, targets=TARGETS)
+
+
+@pytest.fixture(params=["classified", "rated"])
+def either(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_three_files_go_there_in_one_commit_byte_for_byte(either, there):
+    where, commit, _, said = either
+    assert sorted(commit) == FILES
+    for name in hub.FILES:
+        assert commit[name] == (where / "models/audio" / name).read_bytes()
+    assert there.tokens == {"Bearer hf_secret"}
+    assert said.splitlines()[-1] == f"plot: {there.url}/{REPOSITORY}/commit/{'1' * 40}"
+
+
+SCORES = {  # type and name in the card: name in the evaluation
+    "classified": {("recall", "UAR, audio emotion"): "uar", ("accuracy", "WA, audio emotion"): "wa"},
+    "rated": {("concordance_correlation_coefficient", f"CCC, audio {name}"): f"ccc.{name}" for name in TARGETS},
+}
+
+
+@pytest.mark.parametrize("which", SCORES)
+def test_the_hub_reads_the_card_and_its_numbers_are_those_of_the_evaluation(which, request):
+    where, commit, _, _ = request.getfixturevalue(which)
+    card = ModelCard(commit["README.md"].decode())
+    intervals = json.loads((where / predictions.DETAILS).read_text())["audio"]["intervals"]
+    found = {(result.metric_type, result.metric_name): result.metric_value for result in card.data.eval_results}
+    assert found == pytest.approx({metric: intervals[name]["value"] for metric, name in SCORES[which].items()})
+    for row in pd.read_csv(where / plot.NUMBERS / "baselines.csv").itertuples():
+        cells = (row.target, row.model, row.score, score(row.value))
+        limits = "–" if pd.isna(row.low) else f"{score(row.low)} to {score(row.high)}"
+        assert f"| {' | '.join(cells)} | {limits} |" in card.text
+    assert card.data.language == ["en"]
+    assert card.data.license is None
+    assert "## Licence" in card.text
+
+
+def test_it_says_on_which_backbone(classified, rated):
+    _, commit, trained, _ = classified
+    text = commit["README.md"].decode()
+    assert ModelCard(text).data.base_model is None
+    assert "was read from a folder" in text
+    assert trained.encoding["backbone"]["sha256"] in text
+    assert str(trained.settings.backbone) not in text
+    card = ModelCard(rated[1]["README.md"].decode())
+    assert card.data.base_model == "openai/whisper-tiny.en"
+    assert "was read from a folder" not in card.text
+
+
+def test_it_says_what_is_synthetic(classified, rated):
+    assert "is synthetic" in classified[1]["README.md"].decode()
+    assert "synthetic" not in rated[1]["README.md"].decode()
+
+
+def test_names_are_shown_and_do_nothing(classified):
+    text = ModelCard(classified[1]["README.md"].decode()).text
+    assert r"mine \| &lt;script&gt;alert(1)&lt;/script&gt; \[a\](b) \`c\` \*\*d\*\* {{ 7 }}" in text
+    assert "<script" not in text
+
+
+def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
+    _, commit, trained, _ = either
+    for name, content in commit.items():
+        (tmp_path / name).write_bytes(content)
+    samples = np.random.default_rng(1).normal(0, 0.1, 16000).astype(np.float32)
+    soundfile.write(tmp_path / "speech.wav", samples, 16000)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: {REPOSITORY: tmp_path}[name])
+    (code,) = re.findall(r"```python\n(.*?)```", commit["README.md"].decode(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - what the card tells a reader to run
+    said = yaml.safe_load(capsys.readouterr().out)
+    heard = load(trained.settings.backbone).encode(
+        [torch.from_numpy(soundfile.read("speech.wav", dtype="float32", frames=12800)[0])], 1
+    )[0]
+    valid = torch.ones(1, len(heard.frames), dtype=torch.bool)
+    with torch.no_grad():
+        outputs = trained.model(frames=heard.frames[None], valid=valid, statistics=heard.statistics[None])
+    if trained.temperature:
+        expected = dict(zip(trained.task.labels, (outputs / 1.5).softmax(1)[0].tolist(), strict=True))
+    else:
+        expected = dict(zip(TARGETS, trained.task.scale.inverse_transform(outputs.numpy())[0].tolist(), strict=True))
+    assert said == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(classified, folder, tmp_path):
+    _, commit, trained, _ = classified
+    config = json.loads(commit["config.json"])
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    config["encoding"]["backbone"]["name"] = str(tmp_path / "elsewhere")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(commit["model.safetensors"])
+    again = saving.load(tmp_path).model.state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in trained.model.state_dict().items())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_said(there, rated, status):
+    there.status = status
+    try:
+        with online(rated[0], there.url), pytest.raises(UserError) as error:
+            hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    finally:
+        there.status = 200
+    said = str(error.value)
+    assert said.startswith(f"publish.push_to_hub: {REPOSITORY}: the hub refuses the token (")
+    for word in (str(status), "hf auth login", "HF_TOKEN", "dvc repro"):
+        assert word in said
+    assert "hf_secret" not in said
+
+
+def test_without_a_connection_it_says_so(rated, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)  # no waiting before another attempt
+    with online(rated[0], "http://127.0.0.1:9"), pytest.raises(UserError) as error:
+        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    assert str(error.value).startswith(f"publish.push_to_hub: {REPOSITORY}: could not be uploaded (ConnectError: ")
+    assert "check the connection" in str(error.value)
+
+
+def test_without_a_token_nothing_is_sent(there, rated):
+    before = len(there.commits)
+    with online(rated[0], there.url, token=None), pytest.raises(UserError, match=r"push_to_hub: .*no token.*hf auth"):
+        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    assert len(there.commits) == before
+
+
+def test_a_branch_that_is_off_uploads_nothing(there, tmp_path, capsys):
+    results.write(tmp_path, None, None)
+    ask(tmp_path, REPOSITORY)
+    before = len(there.commits)
+    with online(tmp_path, there.url, token=None):
+        plot.main()
+    assert "publish.push_to_hub: the audio branch is switched off; nothing was uploaded" in capsys.readouterr().out
+    assert len(there.commits) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "/model", "a/b/c", "a b/c", "../c", "a/b.git", "a/b--c", "https://x/y", "é/f"]
+)
+def test_a_repository_has_an_owner_and_a_name(tmp_path, name):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    ask(tmp_path, name)
+    with pytest.raises(UserError, match=r"publish\.push_to_hub: .*must read OWNER/NAME"):
+        load_parameters("publish", path=tmp_path / "params.yaml")

@@ -1,0 +1,246 @@
+"""Every figure draws whatever the data, the same data give the same bytes, and its CSV holds the right numbers."""
+
+from __future__ import annotations
+
+import json
+
+import audmetric
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+from sklearn.metrics import accuracy_score, recall_score
+
+from emopipe.figures import baselines, confusion, reliability, speakers, tsne
+from emopipe.figures.style import class_styles
+from emopipe.schemas import predictions
+from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS
+from emopipe.scoring.calibration import expected_calibration_error
+from emopipe.scoring.headline import emotion_rows
+from helpers import results
+from stages import plot
+
+ALL = {
+    "baselines", "confusion_audio", "confusion_text", "reliability", "speakers", "training", "tsne_audio", "tsne_vad",
+    "vad",
+}  # fmt: skip
+
+
+def run(folder, monkeypatch, *parts, **options):
+    """Run the stage on made-up results; return the names of the figures and the tables behind them."""
+    results.write(folder, *parts, **options)
+    monkeypatch.chdir(folder)
+    plot.main()
+    tables = {path.stem: pd.read_csv(path) for path in plot.NUMBERS.iterdir()}
+    return {path.stem for path in plot.FIGURES.iterdir()}, tables
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plot")
+    with pytest.MonkeyPatch.context() as patch:
+        figures, tables = run(folder, patch, results.rows(), results.rows(), zero_shot=True)
+    return folder, figures, tables
+
+
+def test_all_figures_are_drawn_and_none_is_blank(drawn):
+    folder, figures, _ = drawn
+    assert figures == ALL
+    for name in figures:
+        assert image.imread(folder / f"metrics/figures/{name}.png")[..., :3].std() > 0.02, name
+
+
+def test_the_same_data_give_the_same_bytes(drawn, tmp_path, monkeypatch):
+    first = drawn[0]
+    run(tmp_path, monkeypatch, results.rows(), results.rows(), zero_shot=True)
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "metrics").rglob("*") if path.is_file()]
+    assert len(files) > len(ALL)
+    assert not [file for file in files if (first / file).read_bytes() != (tmp_path / file).read_bytes()]
+
+
+def test_scores_beside_baselines_are_those_that_others_compute(drawn):
+    folder, _, tables = drawn
+    found = tables["baselines"].set_index("name")
+    audio = predictions.read_audio(folder / predictions.AUDIO)
+    for model, column in (("fine-tuned", "prediction"), ("zero-shot", "zero_shot")):
+        uar = recall_score(audio["truth"], audio[column], average="macro", labels=sorted(set(audio["truth"])))
+        assert found.loc[f"audio emotion, UAR, {model}", "value"] == pytest.approx(uar, abs=1e-6)
+        right = accuracy_score(audio["truth"], audio[column])
+        assert found.loc[f"audio emotion, WA, {model}", "value"] == pytest.approx(right, abs=1e-6)
+    assert found.loc["audio emotion, UAR, majority", "value"] == pytest.approx(1 / 4)
+    assert np.isnan(found.loc["audio emotion, UAR, majority", "low"])
+    text = predictions.read_text(folder / predictions.TEXT)
+    for model, kind in (("fine-tuned", "predicted"), ("zero-shot", "zero_shot"), ("zero-shot NLI", "nli")):
+        ccc = audmetric.concordance_cc(text["arousal"], text[f"arousal_{kind}"])
+        assert found.loc[f"text arousal, CCC, {model}", "value"] == pytest.approx(ccc, abs=1e-5)
+    assert found.loc["text arousal, CCC, mean", "value"] == pytest.approx(0, abs=1e-9)
+    details = json.loads((folder / predictions.DETAILS).read_text())
+    for name, interval in (
+        ("audio emotion, UAR, fine-tuned", details["audio"]["intervals"]["uar"]),
+        ("text emotion, WA, fine-tuned", details["text"]["emotion"]["intervals"]["wa"]),
+        ("text arousal, CCC, fine-tuned", details["text"]["vad"]["intervals"]["ccc.arousal"]),
+    ):
+        for key in ("value", "low", "high"):
+            assert found.loc[name, key] == pytest.approx(interval[key] if interval[key] is not None else np.nan,
+                                                         abs=1e-5, nan_ok=True)  # fmt: skip
+
+
+def test_a_forest_that_hears_stands_beside_those_of_one_branch(tmp_path, monkeypatch):
+    parts = results.rows(), results.rows()
+    figures, tables = run(tmp_path, monkeypatch, *parts, targets=DIMENSIONS, forest=("text", "audio"))
+    assert "confusion_forest" in figures
+    found, said = tables["baselines"].set_index("name"), predictions.read_forest(tmp_path / predictions.FOREST)
+    columns = {"fine-tuned": "prediction", "text alone": "text_alone", "audio alone": "audio_alone"}
+    for model, column in (columns | {"zero-shot": "zero_shot"}).items():
+        uar = recall_score(said["truth"], said[column], average="macro")
+        assert found.loc[f"forest emotion, UAR, {model}", "value"] == pytest.approx(uar, abs=1e-6)
+    assert tables["confusion_forest"].to_dict() == said[["truth", "prediction"]].to_dict()
+    assert "forest" in set(tables["speakers"]["branch"])
+
+
+def test_bins_of_the_reliability_diagram_give_the_calibration_error(drawn):
+    folder, _, tables = drawn
+    audio, bins = predictions.read_audio(folder / predictions.AUDIO), tables["reliability"]
+    chances = audio.filter(like="p_")
+    labels = [name.removeprefix("p_") for name in chances]
+    expected = expected_calibration_error(chances.to_numpy(), np.array([labels.index(t) for t in audio["truth"]]))
+    assert bins["count"].sum() == len(audio)
+    gaps = (bins["accuracy"] - bins["confidence"]).abs()
+    assert (bins["count"] * gaps).sum() / len(audio) == pytest.approx(expected, abs=1e-5)
+
+
+def test_speakers_have_the_recall_of_their_own_utterances_the_best_first(drawn):
+    folder, _, tables = drawn
+    audio, found = predictions.read_audio(folder / predictions.AUDIO), tables["speakers"]
+    for row in found[found["branch"] == "audio"].itertuples():
+        own = audio[audio["speaker"] == row.speaker]
+        assert row.utterances == len(own)
+        assert row.uar == pytest.approx(recall_score(own["truth"], own["prediction"], average="macro"), abs=1e-5)
+    scores = {"wa": 1, "utterances": 10}
+    two = speakers.table({"audio": {"a": {"uar": 0.1} | scores, "b": {"uar": 0.9} | scores}})
+    assert list(two["speaker"]) == ["b", "a"]
+
+
+def test_histograms_hold_every_utterance(drawn):
+    folder, _, tables = drawn
+    text, found = predictions.read_text(folder / predictions.TEXT), tables["vad"]
+    width = found["centre"].diff()[1]
+    for name in DIMENSIONS:
+        for column in (name, f"{name}_predicted", f"{name}_zero_shot", f"{name}_nli"):
+            counts = found[column] * width * len(text)
+            low = found["centre"] + width / 2 <= 3
+            assert counts.sum() == pytest.approx(len(text), abs=1e-3)
+            assert counts[low].sum() == pytest.approx((text[column] < 3).sum(), abs=1e-3)
+
+
+def test_confusions_and_points_stand_for_the_utterances(drawn):
+    folder, _, tables = drawn
+    audio = predictions.read_audio(folder / predictions.AUDIO)
+    pd.testing.assert_frame_equal(tables["confusion_audio"], audio[["truth", "prediction"]])
+    for name, truth in (("tsne_audio", "truth"), ("tsne_vad", "emotion")):
+        whole = audio if name == "tsne_audio" else predictions.read_text(folder / predictions.TEXT)
+        assert list(tables[name]["utterance"]) == list(whole["utterance"])
+        assert list(tables[name]["emotion"]) == list(whole[truth])
+        assert np.isfinite(tables[name][["x", "y"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((None, None), set()),
+        ((results.rows(), None), ALL - {"confusion_text", "tsne_vad", "vad"}),
+        ((None, results.rows()), ALL - {"confusion_audio", "reliability", "tsne_audio"}),
+        ((results.rows(classes=13), results.rows(classes=13)), ALL),
+        ((results.rows(speakers=3, each=8), None), {"baselines", "confusion_audio", "reliability", "training"}),
+        ((results.rows(speakers=90, each=12), None), ALL - {"confusion_text", "tsne_vad", "vad"}),
+        ((results.rows().assign(speaker="", sex=""), None), ALL - {"confusion_text", "tsne_vad", "vad", "speakers"}),
+    ],
+    ids=["none", "audio", "text", "13 classes", "8 utterances", "30 speakers", "speakers unknown"],
+)
+def test_what_cannot_be_drawn_is_left_out_and_its_table_keeps_the_header(parts, expected, tmp_path, monkeypatch):
+    figures, tables = run(tmp_path, monkeypatch, *parts)
+    assert figures == expected
+    assert tables.keys() == ALL - {"training"} | {"reliability_before", "vad_audio", "confusion_forest"}
+    filled = {name for name, table in tables.items() if len(table)} - {"reliability_before"}
+    assert filled == expected - {"training"}
+    assert all(len(table.columns) > 1 for table in tables.values())
+
+
+@pytest.mark.parametrize("targets", [["arousal"], ["valence", "dominance"], list(DIMENSIONS)], ids=",".join)
+def test_a_regression_is_drawn_as_one(targets, tmp_path, monkeypatch):
+    figures, tables = run(tmp_path, monkeypatch, results.rows(), None, targets=targets)
+    assert figures == {"baselines", "training", "tsne_audio", "vad_audio"}
+    found = tables["baselines"].set_index("name")
+    audio = predictions.read_audio(tmp_path / predictions.AUDIO)
+    details = json.loads((tmp_path / predictions.DETAILS).read_text())
+    for name in targets:
+        ccc = details["audio"]["intervals"][f"ccc.{name}"]["value"]
+        assert found.loc[f"audio {name}, CCC, fine-tuned", "value"] == pytest.approx(ccc, abs=1e-5)
+        assert found.loc[f"audio {name}, CCC, mean", "value"] == 0
+    densities = tables["vad_audio"].drop(columns="centre").dropna(axis=1)
+    assert set(densities) == {f"{name}{kind}" for name in targets for kind in ("", "_predicted")}
+    assert densities.sum().to_numpy() * 4 / 32 == pytest.approx(1, abs=1e-4)
+    assert len(tables["tsne_audio"]) == len(audio)
+
+
+def test_a_regression_shows_the_emotions_that_are_known(tmp_path, monkeypatch):
+    rows = results.rows()
+    rows.loc[rows.index[-12:], "emotion"] = ""
+    figures, tables = run(tmp_path, monkeypatch, rows, None, targets=["arousal"])
+    assert len(tables["tsne_audio"]) == 12
+    (tmp_path / "none").mkdir()
+    figures, _ = run(tmp_path / "none", monkeypatch, rows.assign(emotion=""), None, targets=["arousal"])
+    assert figures == {"baselines", "training", "vad_audio"}
+
+
+def test_points_are_capped_and_spread_and_too_few_different_ones_give_no_picture():
+    rows = pd.DataFrame({"utterance": [f"u/{i}" for i in range(30)], "emotion": "fear"})
+    points = np.random.default_rng(0).normal(size=(30, 3))
+    assert len(tsne.embed(rows, points)) == 30
+    assert tsne.embed(rows, points)["x"].tolist() == tsne.embed(rows, points)["x"].tolist()
+    assert tsne.embed(rows, np.ones((30, 3))).empty
+    assert tsne.embed(rows[: tsne.LEAST - 1], points[: tsne.LEAST - 1]).empty
+    assert len(tsne.embed(rows[: tsne.LEAST], points[: tsne.LEAST])) == tsne.LEAST
+    assert tsne.embed(rows[:0], points[:0]).empty
+
+
+def test_at_most_a_thousand_points_are_laid_out(monkeypatch):
+    monkeypatch.setattr(tsne, "MOST", 12)
+    rows = pd.DataFrame({"utterance": [f"u/{i}" for i in range(40)], "emotion": "fear"})
+    found = tsne.embed(rows, np.random.default_rng(0).normal(size=(40, 3)))
+    assert len(found) == 12
+    assert found["utterance"].iloc[[0, -1]].tolist() == ["u/0", "u/39"]
+
+
+def test_t_sne_keeps_groups_apart():
+    generator = np.random.default_rng(0)
+    group = np.repeat([0, 1], 30)
+    rows = pd.DataFrame({"utterance": [f"u/{i}" for i in range(60)], "emotion": np.array(["fear", "anger"])[group]})
+    found = tsne.embed(rows, generator.normal(size=(60, 10)) + 20 * group[:, None])
+    points = found[["x", "y"]].to_numpy()
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(60)
+    assert (group[distances.argmin(1)] == group).all()
+
+
+def test_every_class_has_a_look_of_its_own():
+    looks = [tuple(style.values()) for style in class_styles(EMOTIONS).values()]
+    assert len(set(looks)) == len(EMOTIONS) == 13
+
+
+def test_a_temperature_that_was_not_fitted_is_said():
+    assert "not calibrated" in reliability.described({"temperature": None, "ece": 0.1, "ece_before": 0.1})
+
+
+def test_odd_names_are_drawn_as_they_are(tmp_path):
+    names = {"$x$_{1": 0.5, "a" * 200: 0.7, "<b>": 0.1}
+    table = speakers.table({"audio": {name: {"uar": uar, "wa": 1, "utterances": 10} for name, uar in names.items()}})
+    speakers.draw(table, tmp_path / "speakers.png", 50)
+    confusion.draw(pd.DataFrame({"truth": ["a"], "prediction": ["a"]}), tmp_path / "one.png", 50, "one class")
+    assert (tmp_path / "speakers.png").stat().st_size > 1000
+
+
+def test_scores_without_an_interval_are_drawn_as_markers(tmp_path):
+    lone = pd.DataFrame(emotion_rows("audio emotion", ["a", "b"], ["s/1", "s/1"], {"fine-tuned": ["a", "b"]}))
+    assert lone["low"].isna().all()
+    baselines.draw(lone.astype({"low": float, "high": float}), tmp_path / "baselines.png", 50)
+    assert (tmp_path / "baselines.png").is_file()

@@ -1,0 +1,75 @@
+"""Trains a small network and writes its weights: python shared_batches.py FOLDER, alone or under torchrun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from emopipe.parameters import Runtime
+from emopipe.text.parameters import Text
+from emopipe.training.device import set_up
+from emopipe.training.examples import Items
+from emopipe.training.fitting import Training, TrainSet, fit
+from emopipe.training.goal import Goal
+from emopipe.training.network import Network
+from emopipe.training.optimiser import ParameterGroup
+from emopipe.training.processes import count, is_first
+from emopipe.training.tracking import Tracker
+
+ROOT = Path(__file__).parents[2]
+
+
+class Tiny(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(6, 16), nn.Tanh())
+        self.head = nn.Linear(16, 3)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return self.trunk(x)
+
+
+def examples(number: int) -> Items:
+    generator = torch.Generator().manual_seed(number)
+    x = torch.randn(number, 6, generator=generator)
+    lengths = torch.randint(1, 50, (number,), generator=generator).tolist()
+    return Items(list(zip(x, x[:, :3].argmax(1), strict=True)), lengths)
+
+
+def collate(batch: list) -> dict[str, torch.Tensor]:
+    return {"x": torch.stack([x for x, _ in batch]), "labels": torch.stack([y for _, y in batch])}
+
+
+def weighted(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return a loss that is no mean over utterances: that of the whole batch is not the mean of its parts'."""
+    return cross_entropy(outputs, targets, weight=torch.tensor([1.0, 3.0, 0.2]))
+
+
+def main(folder: Path) -> None:
+    text, runtime = Text.load(path=ROOT / "params.yaml"), Runtime.load(path=ROOT / "params.yaml")
+    settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
+    device = set_up(runtime.model_copy(update={"threads": 1}), seed=1)
+    tracker = Tracker("test")
+    how = Training(
+        collate,
+        lambda model: [ParameterGroup([model], 1.0)],
+        lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
+        Goal("accuracy", greater_is_better=True),
+        settings,
+        device,
+    )
+    model, _ = fit(how, TrainSet(examples(64), Tiny, weighted), examples(31), tracker, folder / "checkpoints")
+    if is_first():
+        history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
+        save_file(
+            {**model.state_dict(), "history": history, "count": torch.tensor(count())}, folder / "result.safetensors"
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,42 @@
+"""A folder with the demo corpus, small, for stages that run in the tests' own process."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.closure import ROOT
+from stages import fetch, resample, split
+
+SMALL = {"data.synthetic.speakers": 6, "data.synthetic.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}
+
+
+def write_params(folder: Path, changes: dict[str, object]) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        group = params
+        for name in path:
+            group = group[name]
+        assert last in group, key
+        group[last] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Return a folder with the demo corpus, resampled and split."""
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *author, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=folder, check=True)
+    write_params(folder, SMALL)
+    with contextlib.chdir(folder):
+        fetch.main()
+        resample.main()
+        split.main()
+    return folder

@@ -1,0 +1,108 @@
+"""Splits of the two branches: text follows audio, and each keeps the rows that it can learn from."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from emopipe.io.errors import UserError
+from helpers.partitions import NONE, corpora, manifest, partition, split_audio, split_text
+
+
+def test_text_follows_the_audio_split_by_utterance_and_by_speaker():
+    rows = manifest()
+    audio = split_audio(rows, partition(seed=3), None, {})
+    heard = audio[audio["utterance"].str.endswith(("u1", "u2"))]
+    text = split_text(rows, heard, partition(seed=9), None, {})
+    expected = audio.groupby("speaker")["split"].first()
+    assert (text["split"] == text["speaker"].map(expected)).all()
+
+
+def test_what_text_alone_has_of_a_speaker_follows_to_the_set_held_out_most():
+    rows = manifest()
+    heard = split_audio(rows[rows.index % 2 == 0], partition("random", seed=4), None, {})
+    most = heard.groupby("speaker")["split"].agg(
+        lambda sets: next(s for s in ("test", "dev", "train") if s in set(sets))
+    )
+    assert heard.groupby("speaker")["split"].nunique().max() == 3
+    text = split_text(rows, heard, partition(), None, {}).set_index("utterance")
+    known = heard.set_index("utterance")["split"]
+    assert text["split"][known.index].tolist() == known.tolist()
+    alone = text.drop(index=known.index)
+    assert alone["split"].tolist() == alone["speaker"].map(most).tolist()
+
+
+def test_text_is_tested_on_whole_corpora_unless_the_audio_split_trains_on_them():
+    rows, settings = corpora(), partition("corpus", test_corpora=["d"])
+    text = split_text(rows, split_audio(rows[rows["corpus"] == "c"], partition(), None, {}), settings, None, {})
+    assert set(text.loc[text["corpus"] == "d", "split"]) == {"test"}
+    audio = split_audio(rows, partition(), None, {})
+    with pytest.raises(UserError, match=r"split\.text\.test_corpora: \d+ utterances of d follow the audio split"):
+        split_text(rows, audio, settings, None, {})
+
+
+def test_the_audio_split_does_not_depend_on_the_text_and_strange_text_splits_by_itself():
+    other = manifest(corpus="other")
+    text = split_text(other, split_audio(manifest(), partition(), None, {}), partition(), None, {})
+    alone = split_text(other, NONE, partition(), None, {})
+    pd.testing.assert_frame_equal(text, alone, check_dtype=False)
+
+
+def test_labels_are_merged_and_picked():
+    split = split_audio(manifest(), partition(), ["anger", "neutral"], {"sadness": "anger"})
+    assert split["emotion"].value_counts().to_dict() == {"anger": 80, "neutral": 40}
+    text = split_text(manifest(), NONE, partition(), ["anger", "neutral"], {})
+    assert set(text["emotion"]) == {"anger", "neutral", ""}  # sadness has VAD: the regressor may learn from it
+
+
+def test_an_emotion_that_cannot_be_learnt_is_left_out_or_refused_when_asked_for(capsys):
+    rows = manifest()
+    clean = split_audio(rows, partition(), None, {})
+    lonely = clean.loc[clean["split"] == "test", "utterance"].iloc[0]
+    rows.loc[rows["utterance"] == lonely, "emotion"] = "fear"
+    split = split_audio(rows, partition(), None, {})
+    assert ("fear" in set(split["emotion"])) == ("fear" in set(split.loc[split["split"] == "train", "emotion"]))
+    with pytest.raises(UserError, match=r"data\.audio\.labels: no training utterance has the emotion\(s\) surprise"):
+        split_audio(rows, partition(), ["anger", "surprise"], {})
+    with pytest.raises(UserError, match="no utterance has one of the emotions boredom, calm"):
+        split_audio(rows, partition(), ["boredom", "calm"], {})
+
+
+def test_a_branch_without_rows_is_empty_and_has_its_columns():
+    empty = manifest().iloc[:0]
+    assert list(split_audio(empty, partition(), None, {}).columns)[:4] == ["utterance", "corpus", "speaker", "sex"]
+    assert "transcript" in split_text(empty, NONE, partition(), None, {}).columns
+
+
+def test_text_without_vad_or_emotion_is_refused():
+    rows = manifest(valence=float("nan"))
+    with pytest.raises(UserError, match="no utterance has valence"):
+        split_text(rows.assign(emotion=""), NONE, partition(), None, {})
+
+
+def test_a_regression_keeps_what_is_rated_whatever_its_emotion(capsys):
+    rows = manifest()
+    rows.loc[rows["emotion"] == "anger", "valence"] = float("nan")
+    rows.loc[rows["emotion"] == "neutral", "dominance"] = float("nan")
+    rows["emotion"] = rows["emotion"].replace("neutral", "")
+    split = split_audio(rows, partition(), None, {}, ["arousal", "valence"])
+    assert set(split["emotion"]) == {"", "sadness"}
+    assert split[["valence", "arousal"]].notna().all(axis=None)
+    assert "audio: 40 of 120 utterances not rated for arousal, valence left out" in capsys.readouterr().out
+    assert split.groupby("split")["emotion"].nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
+    assert set(split_audio(rows, partition(), ["sadness", "anger"], {}, ["arousal"])["emotion"]) == {"sadness", "anger"}
+
+
+def test_a_regression_may_test_on_an_emotion_that_it_did_not_hear():
+    rows = corpora()
+    rows.loc[rows["corpus"] == "d", "emotion"] = "boredom"
+    settings = partition("corpus", test_corpora=["d"])
+    split = split_audio(rows, settings, None, {}, ["valence"])
+    assert set(split.loc[split["split"] == "test", "emotion"]) == {"boredom"}
+    with pytest.raises(UserError, match="the test set is empty"):
+        split_audio(rows, settings, None, {})
+
+
+def test_a_regression_without_ratings_is_refused():
+    with pytest.raises(UserError, match=r"model\.targets: no utterance is rated for valence, arousal"):
+        split_audio(manifest(valence=float("nan")), partition(), None, {}, ["valence", "arousal"])

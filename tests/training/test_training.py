@@ -1,0 +1,216 @@
+"""A training that was stopped ends where it would have ended; parts of a batch and processes change nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+
+from emopipe.parameters import Runtime
+from emopipe.training import checkpoints
+from emopipe.training.examples import Items
+from emopipe.training.fitting import refit
+from emopipe.training.network import Network
+from emopipe.training.optimiser import ParameterGroup, adamw, schedule
+from emopipe.training.parameters import Restarts
+from emopipe.training.trainer import ByLength
+from helpers.closure import ROOT
+from helpers.tiny_training import (
+    PARAMS,
+    KilledError,
+    Tiny,
+    collate,
+    examples,
+    learnt_from,
+    same,
+    settings,
+    trained,
+    training,
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"weight_average": 0.0},
+        {"weight_average": 0.75, "micro_batch": 3},
+        {"patience": 1, "learning_rate": 0.3},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_a_stopped_training_ends_in_the_same_bytes(tmp_path, changes):
+    weights, history, best = trained(tmp_path / "whole", **changes)
+    for epoch in (0, 1, 1, 3):
+        with pytest.raises(KilledError):
+            trained(tmp_path / "stopped", epoch, **changes)
+        if len(history) <= epoch:
+            break
+    again = trained(tmp_path / "stopped", **changes)
+    assert same(again[0], weights)
+    assert again[1:] == (history, best)
+    assert same(trained(tmp_path / "stopped", **changes)[0], weights)  # it had ended: nothing is trained
+
+
+def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
+    weights, history, _ = trained(tmp_path / "whole")
+    with pytest.raises(KilledError):
+        trained(tmp_path / "stopped", 3)
+    last = checkpoints.found(tmp_path / "stopped")[-1]
+    (last / checkpoints.HISTORY).unlink()
+    (last / "optimizer.pt").write_bytes(b"half")
+    again = trained(tmp_path / "stopped")
+    assert same(again[0], weights)
+    assert again[1] == history
+
+
+def test_the_best_and_the_last_checkpoint_are_kept(tmp_path):
+    _, history, best = trained(tmp_path)
+    epochs = [len(checkpoints.history(path)) for path in checkpoints.found(tmp_path)]
+    assert epochs == sorted({best, len(history)})
+    assert len(list(tmp_path.iterdir())) == len(epochs)
+
+
+def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("a")
+    runtime = Runtime.load(path=PARAMS)
+
+    def folder(how: Runtime = runtime, **changes: object) -> Path:
+        with (
+            pytest.raises(KilledError),
+            checkpoints.kept("stage", [settings(**changes)], how, [Path("data.csv")]) as own,
+        ):
+            (own / "weights").touch()
+            raise KilledError
+        return own
+
+    first = folder()
+    assert folder() == first
+    assert (first / "weights").exists()
+    others = {folder(seed=1), folder(how=runtime.model_copy(update={"threads": 7}))}
+    assert folder(how=runtime.model_copy(update={"workers": 7})) == first
+    Path("data.csv").write_text("b")
+    others.add(folder())
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/loss.py").touch()
+    monkeypatch.setattr(checkpoints, "CODE", tmp_path / "code")
+    others.add(folder())
+    assert len(others | {first}) == 5
+    assert [path.name for path in Path(".checkpoints/stage").iterdir()] == [folder().name]  # the others are gone
+    with checkpoints.kept("stage", [settings()], runtime, [Path("data.csv")]):
+        pass
+    assert not Path(".checkpoints").exists()
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
+    monkeypatch.setattr(Tiny, "dropout", 0.0)
+    model = Tiny()
+    batch = collate(examples(10, 3).examples)
+    gradients = {}
+    for size in (None, 1, 4, 10):
+        model.micro_batch = size
+        model.train().zero_grad()
+        cross_entropy(model(x=batch["x"]), batch["labels"]).backward()
+        gradients[size] = torch.cat([p.grad.flatten() for p in model.parameters()])
+    for size in (1, 4, 10):
+        torch.testing.assert_close(gradients[size], gradients[None], rtol=1e-5, atol=1e-7)
+
+
+def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
+
+    def refitted(items: Items, length: bool | str, where: str) -> tuple[Network, int]:
+        return refit(training(refit=length), learnt_from(items), best, "name", tmp_path / where)
+
+    weights, _, best = trained(tmp_path / "fit")
+    assert best < settings().epochs
+    model, last = refitted(examples(60, 1), True, "same")
+    assert same(model.state_dict(), weights)  # nothing was added: the same
+    assert last == best
+    model, last = refitted(examples(60, 1), "all", "all")
+    assert not same(model.state_dict(), weights)
+    assert last == settings().epochs
+    more, others = examples(60, 1), examples(30, 2)
+    model, _ = refitted(Items([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True, "more")
+    assert not same(model.state_dict(), weights)
+    assert not list(tmp_path.glob("[!f]*/checkpoint-*"))
+
+
+def test_a_refit_that_had_ended_is_not_made_again(tmp_path, capsys):
+    first, _ = refit(training(refit="all_epochs"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
+    assert "name: 6 epochs on 60 utterances" in capsys.readouterr().out
+    again, last = refit(training(refit="all_epochs"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
+    assert not capsys.readouterr().out
+    assert same(again.state_dict(), first.state_dict())
+    assert last == 6
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    lengths = examples(100, 5).lengths
+
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = ByLength(8, lengths, seed)
+        sampler.set_epoch(epoch)
+        torch.rand(int(torch.randint(1, 9, ())))
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2)
+    assert sorted(order(1, 2)) == list(range(100))
+    assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1, 2)}) == 6
+    spread = [max(batch) - min(batch) for batch in np.array_split([lengths[i] for i in order(0, 0)][:96], 12)]
+    assert np.mean(spread) < 20  # of 49
+
+
+def test_restarts_are_those_of_pytorch_after_a_warm_up():
+    given = settings(schedule="cosine_restarts", restarts=Restarts(first=2, growth=2, lowest=0.1), warmup=0.25)
+    module = nn.Linear(1, 1)
+    optimiser = adamw([ParameterGroup([module], 1.0)], given)
+    ours = schedule(optimiser, given, 10)
+    reference = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=given.learning_rate)
+    theirs = CosineAnnealingWarmRestarts(reference, 20, 2, eta_min=0.1 * given.learning_rate)
+    for step in range(60):
+        rate = optimiser.param_groups[0]["lr"]
+        if step < 15:
+            assert rate == pytest.approx(given.learning_rate * step / 15)
+        else:
+            assert rate == pytest.approx(reference.param_groups[0]["lr"])
+            reference.step()
+            theirs.step()
+        optimiser.step()
+        ours.step()
+
+
+@pytest.mark.parametrize(("kind", "last"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0)])
+def test_schedules_end_where_their_names_say(kind, last):
+    given = settings(schedule=kind)
+    optimiser = adamw([ParameterGroup([nn.Linear(1, 1)], 1.0)], given)
+    rates = schedule(optimiser, given, 10)
+    for _ in range(60):
+        optimiser.step()
+        rates.step()
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(last * given.learning_rate)
+
+
+def test_two_processes_train_what_one_does(tmp_path):
+    found = []
+    for launch in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]):
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        command = [sys.executable, *launch, str(ROOT / "tests/shared_batches.py"), str(folder)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        found.append(load_file(folder / "result.safetensors"))
+    one, two = found
+    assert (one.pop("count"), two.pop("count")) == (1, 2)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
