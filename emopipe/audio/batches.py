@@ -11,29 +11,36 @@ from torch import Tensor
 
 from emopipe.audio.parameters import Model
 from emopipe.encoding.store import ORIGINAL, Store
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 
 
 class Example(NamedTuple):
-    """An utterance and what is to be said of it."""
+    """A row of the store and its target."""
 
-    utterance: str
-    speed: float  # at which it is heard
+    row: int
     target: Any  # number of its class, or its values of a regression, [targets]
 
 
-def items(utterances: Sequence[str], targets: np.ndarray, store: Store, speeds: Sequence[float] = (ORIGINAL,)) -> Items:
-    """Return utterances with their targets and their lengths in frames.
+def examples(
+    utterances: Sequence[str],
+    targets: np.ndarray,
+    store: Store,
+    settings: Model,
+    conditions: Sequence[str] = (ORIGINAL,),
+) -> ExampleDataset:
+    """Return utterances with their targets, under one condition after the other.
 
     Args:
         utterances: of the store
-        targets: what is to be said of them, [utterances, ...]
-        store: what the frozen part of the backbone said of them
-        speeds: at which each is heard
+        targets: [utterances, ...]
+        store: of the utterances' encodings
+        settings: the ``model`` group; where it reads frames, batches are made of utterances of about one length
+        conditions: under which each utterance is an example
     """
-    pairs = list(zip(utterances, targets, strict=True))
-    examples = [Example(utterance, speed, target) for speed in speeds for utterance, target in pairs]
-    return Items(examples, [store.length(example.utterance, example.speed) for example in examples])
+    rows = np.concatenate([store.rows(utterances, condition) for condition in conditions])
+    pairs = zip(rows.tolist(), np.concatenate([targets] * len(conditions)), strict=True)
+    lengths = store.lengths(rows) if settings.features != "frozen" else np.ones(len(rows), dtype=np.int64)
+    return ExampleDataset([Example(*pair) for pair in pairs], lengths.tolist())
 
 
 class Collate:
@@ -44,15 +51,15 @@ class Collate:
         self.with_frames = settings.features != "frozen"
         self.with_statistics = settings.features != "finetuned"
 
-    def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
+    def __call__(self, batch: list[Example]) -> dict[str, Tensor]:
         """Return ``frames`` with ``valid``, ``statistics``, and ``labels``; see :class:`AudioModel`."""
-        batch = {"labels": torch.from_numpy(np.stack([example.target for example in examples]))}
+        rows = np.array([example.row for example in batch])
+        tensors = {"labels": torch.from_numpy(np.stack([example.target for example in batch]))}
         if self.with_frames:
-            clips = [torch.from_numpy(self.store.frames(example.utterance, example.speed)) for example in examples]
-            lengths = torch.tensor([len(clip) for clip in clips])
-            batch["frames"] = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
-            batch["valid"] = torch.arange(int(lengths.max())) < lengths[:, None]
+            clips = [torch.from_numpy(self.store.frames(row)) for row in rows]
+            lengths = torch.from_numpy(self.store.lengths(rows))
+            tensors["frames"] = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+            tensors["valid"] = torch.arange(int(lengths.max())) < lengths[:, None]
         if self.with_statistics:
-            statistics = [self.store.statistics(example.utterance, example.speed) for example in examples]
-            batch["statistics"] = torch.from_numpy(np.stack(statistics))
-        return batch
+            tensors["statistics"] = torch.from_numpy(self.store.statistics(rows))
+        return tensors

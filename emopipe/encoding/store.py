@@ -1,13 +1,13 @@
-"""The encoded store: what the frozen part of a backbone says of every utterance, computed once.
+"""The encoded store: what the frozen part of a backbone gives for every utterance, computed once.
 
 A folder with
 
-- ``frames.npy``: float16, [frames of all utterances, dim], the input of the first trainable block (before an
-  utterance's frames stand the backbone's extra tokens, if it has some);
-- ``layers.npy``: float16, [utterances, 2, blocks + 1, dim], mean and standard deviation over the frames
-  of every layer of the pretrained network;
-- ``index.csv``: where the frames of an utterance stand, which may be there at several speeds;
-- ``encoding.json``: which weights made it, and how it was cut.
+- ``statistics.npy``: float16, [rows, 2, blocks + 1, dim], mean and standard deviation over the frames of every layer
+  of the pretrained network;
+- ``frames.npy``: float16, [frames of all rows, dim], the input of the first trainable block (before an utterance's
+  frames stand the backbone's extra tokens, if it has some); absent where no trainable block will read it;
+- ``index.csv``: utterance, condition and frames of every row: an utterance may be there under several conditions;
+- ``encoding.json``: the provenance: which weights made it, and how it was cut.
 
 It is written one utterance at a time and read through memory maps: memory does not grow with the corpus.
 """
@@ -15,8 +15,8 @@ It is written one utterance at a time and read through memory maps: memory does 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, NamedTuple
@@ -33,27 +33,26 @@ from emopipe.schemas.manifest import Identifier
 from emopipe.schemas.tables import Row
 
 FOLDER = Path("data/encoded")
-DESCRIPTION = "encoding.json"
+PROVENANCE, INDEX, STATISTICS, FRAMES = "encoding.json", "index.csv", "statistics.npy", "frames.npy"
 KIND = np.dtype(np.float16)
 
-ORIGINAL = 1.0  # speed
+ORIGINAL = "original"  # the condition of an utterance as it was spoken; others read ``speed=0.9``
 
 
-class Encoding(NamedTuple):
-    """What the frozen part of a backbone says of an utterance at a speed."""
+class StoredEncoding(NamedTuple):
+    """The encoding of an utterance under a condition."""
 
     utterance: str
-    speed: float  # times that at which it was spoken
+    condition: str
     frames: np.ndarray  # [frames, dim]
     statistics: np.ndarray  # [2, layers, dim]
 
 
 class Entry(Row):
-    """Where the frames of an utterance stand in ``frames.npy``."""
+    """A row of the store."""
 
     utterance: Identifier
-    speed: Annotated[float, Field(gt=0)]
-    offset: Annotated[int, Field(ge=0)]
+    condition: Annotated[str, Field(min_length=1)]
     frames: Annotated[int, Field(ge=1)]
 
 
@@ -72,7 +71,7 @@ class _Stream:
         npy.write_array_header_1_0(self.file, header)
 
     def append(self, rows: np.ndarray, name: str) -> None:
-        with np.errstate(over="ignore"):  # said below, with a name
+        with np.errstate(over="ignore"):  # reported below, with the utterance
             halves = rows.astype(KIND)
         if not np.isfinite(halves).all():
             raise UserError(
@@ -88,10 +87,11 @@ class _Stream:
 
 def write(
     folder: Path,
-    encodings: Iterable[Encoding],
+    encodings: Iterable[StoredEncoding],
     dim: int,
     layers: int,
-    encoding: dict[str, Any],
+    provenance: dict[str, Any],
+    with_frames: bool = True,
 ) -> None:
     """Write a store, holding one utterance in memory at a time.
 
@@ -100,23 +100,27 @@ def write(
         encodings: of the utterances, in their order
         dim: width of a frame
         layers: number of layers the statistics cover
-        encoding: provenance, for ``encoding.json``
+        provenance: for ``encoding.json``
+        with_frames: whether to keep the frames, or their number alone
 
     Raises:
         UserError: naming the utterance whose values do not fit float16
     """
-    (folder / DESCRIPTION).unlink(missing_ok=True)  # without it there is no store; it is written last
-    entries: list[dict[str, Any]] = []
+    (folder / PROVENANCE).unlink(missing_ok=True)  # without it there is no store; it is written last
+    if not with_frames:
+        (folder / FRAMES).unlink(missing_ok=True)
+    entries: list[tuple[str, str, int]] = []
     with (
-        _stream(folder / "frames.npy", (dim,)) as frames,
-        _stream(folder / "layers.npy", (2, layers, dim)) as statistics,
+        _stream(folder / FRAMES, (dim,)) if with_frames else nullcontext() as frames,
+        _stream(folder / STATISTICS, (2, layers, dim)) as statistics,
     ):
-        for utterance, speed, clip, statistic in encodings:
-            entries.append({"utterance": utterance, "speed": speed, "offset": frames.rows, "frames": len(clip)})
-            frames.append(clip, utterance)
-            statistics.append(statistic[None], utterance)
-    tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / "index.csv", Entry)
-    write_json(encoding, folder / DESCRIPTION)
+        for encoding in encodings:
+            entries.append((encoding.utterance, encoding.condition, len(encoding.frames)))
+            statistics.append(encoding.statistics[None], encoding.utterance)
+            if frames is not None:
+                frames.append(encoding.frames, encoding.utterance)
+    tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / INDEX, Entry)
+    write_json(provenance, folder / PROVENANCE)
 
 
 @contextmanager
@@ -128,67 +132,83 @@ def _stream(path: Path, shape: tuple[int, ...]) -> Iterator[_Stream]:
 
 
 class Store:
-    """A store opened for reading."""
+    """A store opened for reading. Rows are numbered from 0, in the order of ``index.csv``."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
-        self.encoding: dict[str, Any] = _description(folder)
-        self.index = tables.read(folder / "index.csv", Entry)
-        self._layers = np.load(folder / "layers.npy", mmap_mode="r")
-        keys = zip(self.index["utterance"], self.index["speed"], strict=True)
+        self.provenance: dict[str, Any] = _provenance(folder)
+        self.index = tables.read(folder / INDEX, Entry)
+        self._statistics = np.load(folder / STATISTICS, mmap_mode="r")
+        keys = zip(self.index["utterance"], self.index["condition"], strict=True)
         self._rows = {key: row for row, key in enumerate(keys)}
-        self._offsets, self._lengths = (self.index[name].to_numpy() for name in ("offset", "frames"))
+        self._lengths = self.index["frames"].to_numpy()
+        self._ends = self._lengths.cumsum()
 
     @property
     def files(self) -> list[Path]:
-        """Return the files by which its content can be told; the frames are those that the statistics are of."""
-        return [self.folder / name for name in (DESCRIPTION, "index.csv", "layers.npy")]
-
-    def __iter__(self) -> Iterator[Encoding]:
-        """Go through the utterances in their order."""
-        return (Encoding(*key, self.frames(*key), self.statistics(*key)) for key in self._rows)
-
-    @cached_property
-    def _frames(self) -> np.ndarray:
-        return np.load(self.folder / "frames.npy", mmap_mode="r")  # opened when the first is asked for
+        """The files by which its content can be told; the frames are those that the statistics are of."""
+        return [self.folder / name for name in (PROVENANCE, INDEX, STATISTICS)]
 
     @property
     def dim(self) -> int:
         """Width of a frame."""
-        return self._layers.shape[3]
+        return self._statistics.shape[3]
 
     @property
     def layers(self) -> int:
         """Number of layers the statistics cover: the backbone's blocks, and their input."""
-        return self._layers.shape[2]
+        return self._statistics.shape[2]
 
     @property
-    def speeds(self) -> list[float]:
-        """Speeds at which every utterance is there, the one at which it was spoken first."""
-        return [ORIGINAL, *(speed for speed in self.index["speed"].unique().tolist() if speed != ORIGINAL)]
+    def conditions(self) -> list[str]:
+        """The conditions under which every utterance is there, the original one first."""
+        return [ORIGINAL, *(name for name in self.index["condition"].unique().tolist() if name != ORIGINAL)]
 
-    def frames(self, utterance: str, speed: float = ORIGINAL) -> np.ndarray:
-        """Return the frames of an utterance, float32 [frames, dim]."""
-        row = self._row(utterance, speed)
-        return self._frames[self._offsets[row] : self._offsets[row] + self._lengths[row]].astype(np.float32)
+    def rows(self, utterances: Sequence[str], condition: str = ORIGINAL) -> np.ndarray:
+        """Return the numbers of the rows of utterances, [utterances].
 
-    def length(self, utterance: str, speed: float = ORIGINAL) -> int:
-        """Return how many frames an utterance has."""
-        return int(self._lengths[self._row(utterance, speed)])
+        Raises:
+            UserError: naming an utterance that is not there
+        """
+        rows = [self._rows.get((utterance, condition)) for utterance in utterances]
+        if None in rows:
+            missing = list(utterances)[rows.index(None)]
+            raise UserError(f"{self.folder}: no encoding of {missing}; run `dvc repro encode`")
+        return np.array(rows, dtype=np.int64)
 
-    def statistics(self, utterance: str, speed: float = ORIGINAL) -> np.ndarray:
-        """Return mean and standard deviation of every layer, float32 [2, layers, dim]."""
-        return self._layers[self._row(utterance, speed)].astype(np.float32)
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Return the number of frames of rows, [rows]."""
+        return self._lengths[rows]
 
-    def _row(self, utterance: str, speed: float) -> int:
-        row = self._rows.get((utterance, speed))
-        if row is None:
-            raise UserError(f"{self.folder}: no encoding of {utterance}; run `dvc repro encode`")
-        return row
+    def statistics(self, rows: np.ndarray) -> np.ndarray:
+        """Return mean and standard deviation of every layer, float32 [rows, 2, layers, dim]."""
+        return self._statistics[rows].astype(np.float32)
+
+    def frames(self, row: int) -> np.ndarray:
+        """Return the frames of a row, float32 [frames, dim].
+
+        Raises:
+            UserError: if the store was made without frames
+        """
+        return self._frames[self._ends[row] - self._lengths[row] : self._ends[row]].astype(np.float32)
+
+    def encodings(self) -> Iterator[StoredEncoding]:
+        """Go through the store row by row."""
+        keys = self.index[["utterance", "condition"]].itertuples(index=False, name=None)
+        has_frames = (self.folder / FRAMES).is_file()
+        for row, key in enumerate(keys):
+            frames = self.frames(row) if has_frames else np.empty((self._lengths[row], 0), np.float32)
+            yield StoredEncoding(*key, frames, self.statistics(np.array([row]))[0])
+
+    @cached_property
+    def _frames(self) -> np.ndarray:
+        if not (self.folder / FRAMES).is_file():
+            raise UserError(f"{self.folder}: made without frames, for model.features: frozen; run `dvc repro encode`")
+        return np.load(self.folder / FRAMES, mmap_mode="r")
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _provenance(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder}: no encodings here; run `dvc repro encode`") from None

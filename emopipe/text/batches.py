@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 
 
 class Example(NamedTuple):
@@ -22,7 +22,7 @@ class Example(NamedTuple):
 
 def items(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int, vad: np.ndarray | None = None
-) -> Items:
+) -> ExampleDataset:
     """Return texts as examples, with their lengths in tokens.
 
     Args:
@@ -36,7 +36,7 @@ def items(
         Example({name: values[i] for name, values in encoded.items()}, None if vad is None else vad[i])
         for i in range(len(texts))
     ]
-    return Items(examples, [len(example.tokens["input_ids"]) for example in examples])
+    return ExampleDataset(examples, [len(example.tokens["input_ids"]) for example in examples])
 
 
 class Collate:

@@ -19,7 +19,7 @@ from emopipe.text.parameters import Text
 from emopipe.text.regressor import GOAL, Regressor
 from emopipe.text.saving import Trained
 from emopipe.training import members
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.fitting import Training, TrainSet
 from emopipe.training.targets import TargetScaler
 from emopipe.training.tracking import Tracker
@@ -49,7 +49,7 @@ def fit(
     encoders.check_tokens(settings.max_tokens, pretrained)
     tokenizer, targets = pretrained.tokenizer, TargetScaler.fit(_vad(train))
 
-    def examples(rows: pd.DataFrame) -> Items:
+    def examples(rows: pd.DataFrame) -> ExampleDataset:
         vad = targets.transform(torch.tensor(_vad(rows))).float().numpy()
         return items(rows["transcript"], tokenizer, settings.max_tokens, vad)
 

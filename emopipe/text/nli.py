@@ -21,7 +21,7 @@ from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.text.batches import Collate, Example
 from emopipe.text.encoders import TOKENIZER_FILES, longest, match, read_folder, with_present_names
 from emopipe.text.parameters import Hypotheses
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.prediction import predict
 from emopipe.weights.files import Origin, load_strictly, read_state, sha256, weight_files
 from emopipe.weights.hub import snapshot
@@ -118,5 +118,5 @@ def _logits(texts: Sequence[str], hypothesis: str, model: Entailment, device: to
     limit = longest(model.tokenizer, model.network)
     encoded = model.tokenizer(list(texts), [hypothesis] * len(texts), truncation="only_first", max_length=limit)
     examples = [Example({name: values[i] for name, values in encoded.items()}, None) for i in range(len(texts))]
-    pairs = Items(examples, [len(example.tokens["input_ids"]) for example in examples])
+    pairs = ExampleDataset(examples, [len(example.tokens["input_ids"]) for example in examples])
     return predict(_Entailed(model.network, model.label), pairs, Collate(model.tokenizer), BATCH, device)

@@ -12,7 +12,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> scalar l
 Batch = dict[str, Tensor]
 
 
-class Items(Dataset):
+class ExampleDataset(Dataset):
     """A list of examples that knows their lengths, so that batches can be made of equals."""
 
     def __init__(self, examples: Sequence[Any], lengths: Sequence[int]) -> None:

@@ -17,7 +17,7 @@ from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.training import checkpoints, processes
 from emopipe.training.averaging import Average
-from emopipe.training.examples import Batch, Items, Objective
+from emopipe.training.examples import Batch, ExampleDataset, Objective
 from emopipe.training.goal import Goal
 from emopipe.training.network import Network
 from emopipe.training.optimiser import ParameterGroup, adamw, schedule
@@ -33,7 +33,7 @@ Score = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # (outputs, target
 class TrainSet(NamedTuple):
     """What is learnt from, and what depends on it."""
 
-    items: Items
+    items: ExampleDataset
     build: Callable[[], Network]  # untrained; what it draws at random is drawn anew every time
     objective: Objective  # loss of a batch
 
@@ -51,7 +51,7 @@ class Training:
     augment: Augment | None = None  # what is done to a batch before it is learnt from
 
 
-def fit(how: Training, train: TrainSet, dev: Items, tracker: Tracker, folder: Path) -> tuple[Network, int]:
+def fit(how: Training, train: TrainSet, dev: ExampleDataset, tracker: Tracker, folder: Path) -> tuple[Network, int]:
     """Train a network and give it the weights of the epoch that was best on ``dev``.
 
     Args:

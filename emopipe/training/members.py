@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emopipe.training import fitting
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.fitting import Training, TrainSet
 from emopipe.training.network import Ensemble, count_trainable_parameters
 from emopipe.training.prediction import predict
@@ -32,7 +32,13 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    how: Training, number: int, train: TrainSet, dev: Items, both: TrainSet | None, tracker: Tracker, folder: Path
+    how: Training,
+    number: int,
+    train: TrainSet,
+    dev: ExampleDataset,
+    both: TrainSet | None,
+    tracker: Tracker,
+    folder: Path,
 ) -> Fitted:
     """Train members from the seed of the settings, the next one, and so on.
 

@@ -9,12 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from emopipe.training.examples import Batch, Items
+from emopipe.training.examples import Batch, ExampleDataset
 
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, items: Items, collate: Callable[[list[Any]], Batch], batch_size: int, device: torch.device
+    model: nn.Module,
+    items: ExampleDataset,
+    collate: Callable[[list[Any]], Batch],
+    batch_size: int,
+    device: torch.device,
 ) -> np.ndarray:
     """Return the outputs of ``model`` for every item, in order, [items, ...]."""
     model.eval().to(device)

@@ -15,7 +15,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from emopipe.io.outputs import reporting_faults
 from emopipe.training import checkpoints, processes
 from emopipe.training.averaging import Average
-from emopipe.training.examples import Batch, Items, Objective
+from emopipe.training.examples import Batch, ExampleDataset, Objective
 from emopipe.training.goal import Goal
 from emopipe.training.tracking import Tracker
 
@@ -93,7 +93,7 @@ class BranchTrainer(Trainer):
         with reporting_faults(Path(self.args.output_dir)):
             super()._save_checkpoint(*arguments, **others)
 
-    def _get_train_sampler(self, train_dataset: Items | None = None) -> Sampler:
+    def _get_train_sampler(self, train_dataset: ExampleDataset | None = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
         return ByLength(self.args.train_batch_size * processes.count(), dataset.lengths, self.args.seed)
 

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from emopipe.parameters import Runtime
 from emopipe.text.parameters import Text
 from emopipe.training.device import set_up
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.fitting import Training, TrainSet, fit
 from emopipe.training.goal import Goal
 from emopipe.training.network import Network
@@ -34,11 +34,11 @@ class Tiny(Network):
         return self.trunk(x)
 
 
-def examples(number: int) -> Items:
+def examples(number: int) -> ExampleDataset:
     generator = torch.Generator().manual_seed(number)
     x = torch.randn(number, 6, generator=generator)
     lengths = torch.randint(1, 50, (number,), generator=generator).tolist()
-    return Items(list(zip(x, x[:, :3].argmax(1), strict=True)), lengths)
+    return ExampleDataset(list(zip(x, x[:, :3].argmax(1), strict=True)), lengths)
 
 
 def collate(batch: list) -> dict[str, torch.Tensor]:

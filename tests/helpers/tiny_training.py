@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from emopipe.text.parameters import Text
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.fitting import Training, TrainSet, fit
 from emopipe.training.goal import Goal
 from emopipe.training.network import Network
@@ -36,11 +36,11 @@ class Tiny(Network):
         return self.trunk(x)
 
 
-def examples(count: int, seed: int) -> Items:
+def examples(count: int, seed: int) -> ExampleDataset:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(count, 6, generator=generator)
     y = x[:, :3].argmax(1)
-    return Items(list(zip(x, y, strict=True)), torch.randint(1, 50, (count,), generator=generator).tolist())
+    return ExampleDataset(list(zip(x, y, strict=True)), torch.randint(1, 50, (count,), generator=generator).tolist())
 
 
 def collate(batch: list) -> dict[str, torch.Tensor]:
@@ -77,7 +77,7 @@ def training(**changes: object) -> Training:
     return Training(collate, lambda model: [ParameterGroup([model], 1.0)], score, goal, settings(**changes), CPU)
 
 
-def learnt_from(items: Items) -> TrainSet:
+def learnt_from(items: ExampleDataset) -> TrainSet:
     return TrainSet(items, Tiny, cross_entropy)
 
 

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
-from emopipe.training.examples import Items
+from emopipe.training.examples import ExampleDataset
 from emopipe.training.fitting import refit
 from emopipe.training.network import Network
 from emopipe.training.optimiser import ParameterGroup, adamw, schedule
@@ -129,7 +129,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
 
-    def refitted(items: Items, length: bool | str, where: str) -> tuple[Network, int]:
+    def refitted(items: ExampleDataset, length: bool | str, where: str) -> tuple[Network, int]:
         return refit(training(refit=length), learnt_from(items), best, "name", tmp_path / where)
 
     weights, _, best = trained(tmp_path / "fit")
@@ -141,7 +141,9 @@ def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkey
     assert not same(model.state_dict(), weights)
     assert last == settings().epochs
     more, others = examples(60, 1), examples(30, 2)
-    model, _ = refitted(Items([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True, "more")
+    model, _ = refitted(
+        ExampleDataset([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True, "more"
+    )
     assert not same(model.state_dict(), weights)
     assert not list(tmp_path.glob("[!f]*/checkpoint-*"))
 
