@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from emopipe.training.network import Ensemble
 from huggingface_hub import ModelCard
 
 from emopipe.audio import saving
@@ -28,7 +29,6 @@ from emopipe.commands import upload as hub
 from emopipe.io.errors import UserError
 from emopipe.report.page import score
 from emopipe.schemas import predictions
-from emopipe.training.network import Ensemble
 from helpers import results
 from helpers.closure import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online
