@@ -21,6 +21,7 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 AUDIO_SAME = ("data/raw/audio", "data/splits/audio")
 TEXT_SAME = ("data/raw/text", "data/splits/text", "data/vad/audio")
+
 # Rows of the table of reruns: a parameter, what the row says, and what outputs begin with that come out as they were.
 CHANGES = (
     ("data.audio.corpora", "`data.audio.corpora`", TEXT_SAME),

@@ -1,5 +1,4 @@
-"""What README.md and docs/ tell users to type is what DVC, the parameters and the commands accept, and what they point
-at is there."""
+"""What README.md and docs/ tell users to type is accepted, what they point at is there, what they repeat is right."""
 
 from __future__ import annotations
 
