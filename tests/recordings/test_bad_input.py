@@ -260,5 +260,5 @@ def test_one_sound_under_two_names_is_held_out_once_and_both_are_named(capsys):
     run(fetch.main, resample.main, split.main, strategy="official")
     division, leaks = split_and_leaks()
     assert set(read_manifest(resample.AUDIO)["utterance"]) - set(division["utterance"]) == {copy["utterance"]}
-    assert "1 of 12 utterances left out: the same recording stands in another set" in capsys.readouterr().out
+    assert "1 of 12 utterances left out: the same recording is in another set" in capsys.readouterr().out
     assert len(leaks) == 1
