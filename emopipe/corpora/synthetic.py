@@ -29,12 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import soundfile
 
 from emopipe.corpora.espeak import SAMPLE_RATE, Sentence, speak
 from emopipe.corpora.parameters import Synthetic
 from emopipe.corpora.synthetic_text import compose
 from emopipe.io.outputs import atomic_write
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 # Voices of the synthesiser that sound human, women and men in turn.
 VOICES = (
@@ -105,7 +108,7 @@ class Take:
     cues: np.ndarray
 
 
-def make(folder: Path, settings: Synthetic) -> list[dict[str, Any]]:
+def make(folder: Path, settings: Synthetic) -> pd.DataFrame:
     """Speak the corpus into ``folder`` and return its rows, without duration and fingerprint.
 
     An utterance depends on the seed, on its speaker's number and on that speaker's utterances before it: more
@@ -129,7 +132,7 @@ def make(folder: Path, settings: Synthetic) -> list[dict[str, Any]]:
             with atomic_write(path) as part:
                 part.write_bytes(content.getvalue())
             rows.append(_row(take, speaker, path))
-    return rows
+    return tables.check(rows, Utterance, "synthetic")
 
 
 def _stream(seed: int, *key: int) -> np.random.Generator:

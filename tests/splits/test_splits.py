@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -12,8 +13,6 @@ from sklearn.model_selection import GroupShuffleSplit
 from emopipe.corpora import emodb
 from emopipe.io.errors import UserError
 from emopipe.recordings.reading import fingerprint
-from emopipe.schemas import tables
-from emopipe.schemas.manifest import Utterance
 from emopipe.splits import branches, strategies
 from helpers.partitions import NONE, STRATEGIES, corpora, manifest, partition, split_audio, split_text
 
@@ -147,8 +146,8 @@ def test_leave_one_out_tests_each_group_once_in_its_order_and_divides_none(group
 
 def test_leave_one_speaker_out_of_real_recordings(shared):
     wav, labels = shared("data/emodb/wav"), ["anger", "happiness", "neutral", "sadness"]
-    rows = [row | {"path": str(row["path"]), "sha256": fingerprint(row["path"])} for row in emodb.read(wav.parent)]
-    rows = tables.check(rows, Utterance, "EmoDB")
+    rows = emodb.read(wav.parent)
+    rows["sha256"] = [fingerprint(Path(path)) for path in rows["path"]]
     tested = {}
     for fold in range(10):
         settings = partition("leave_one_speaker_out", fold=fold, speaker_overlap="error")
