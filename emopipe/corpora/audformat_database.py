@@ -261,6 +261,7 @@ CORPUS = Corpus(
     title="Any database in audformat",
     size="its own",
     labels=(*EMOTIONS, *DIMENSIONS),
+    branch="both",
     licence="its own, printed when it is read",
     citation="its own",
     source="https://audeering.github.io/datasets, or audb",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -25,7 +26,8 @@ class Corpus:
     key: str
     title: str
     size: str  # in a few words
-    labels: tuple[str, ...]  # of the manifest's emotions and dimensions, those that it knows
+    labels: tuple[str, ...]  # of the manifest's emotions and dimensions, those that it has
+    branch: Literal["audio", "text", "both"]  # for which it has data
     licence: str
     citation: str
     source: str  # where to get it

@@ -95,6 +95,7 @@ CORPUS = Corpus(
     title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
     size="7,442 recordings of 91 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="ODbL 1.0",
     citation=(
         "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "

@@ -51,6 +51,7 @@ CORPUS = Corpus(
     title="EmoBank",
     size="10,062 sentences, English, official split; text alone",
     labels=DIMENSIONS,
+    branch="text",
     licence="CC BY-SA 4.0",
     citation=(
         "S. Buechel, U. Hahn: EmoBank: Studying the Impact of Annotation Perspective and Representation Format on "

@@ -116,6 +116,7 @@ CORPUS = Corpus(
     title="Berlin Database of Emotional Speech (EmoDB)",
     size="535 recordings of 10 speakers, German, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC0",
     citation=(
         "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "

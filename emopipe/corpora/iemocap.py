@@ -135,6 +135,7 @@ CORPUS = Corpus(
     title="Interactive Emotional Dyadic Motion Capture database (IEMOCAP)",
     size="10,039 turns of 10 speakers in 5 sessions, English, acted; audio and transcripts",
     labels=(*filter(None, EMOTIONS.values()), *DIMENSIONS),
+    branch="both",
     licence="research licence of the University of Southern California, to be signed",
     citation=(
         "C. Busso, M. Bulut, C.-C. Lee, A. Kazemzadeh, E. Mower, S. Kim, J. N. Chang, S. Lee, S. S. Narayanan: "

@@ -97,6 +97,7 @@ CORPUS = Corpus(
     title="Multimodal EmotionLines Dataset (MELD), text",
     size="13,708 utterances of a television series, English, official split; text alone",
     labels=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    branch="text",
     licence="GPL-3.0",
     citation=(
         "S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria, R. Mihalcea: MELD: A Multimodal Multi-Party Dataset "

@@ -107,6 +107,7 @@ CORPUS = Corpus(
     title="MSP-Podcast corpus",
     size="grows by release: 264,705 turns in 2.0, English, found speech, official split; audio and transcripts",
     labels=(*filter(None, EMOTIONS.values()), *DIMENSIONS),
+    branch="both",
     licence="academic licence of the University of Texas at Dallas, to be signed",
     citation=(
         "R. Lotfian, C. Busso: Building Naturalistic Emotionally Balanced Speech Corpus by Retrieving Emotional Speech "

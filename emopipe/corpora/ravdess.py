@@ -83,6 +83,7 @@ CORPUS = Corpus(
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
     size="1,440 recordings of 24 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC BY-NC-SA 4.0",
     citation=(
         "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "

@@ -73,6 +73,7 @@ CORPUS = Corpus(
     title="Surrey Audio-Visual Expressed Emotion database (SAVEE)",
     size="480 recordings of 4 speakers, British English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="free for research, on registration",
     citation=(
         "S. Haq, P. J. B. Jackson: Multimodal Emotion Recognition. In W. Wang (ed.): Machine Audition: Principles, "

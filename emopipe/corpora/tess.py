@@ -65,6 +65,7 @@ CORPUS = Corpus(
     title="Toronto Emotional Speech Set (TESS)",
     size="2,800 recordings of 2 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC BY-NC-ND 4.0",
     citation="M. K. Pichora-Fuller, K. Dupuis: Toronto emotional speech set (TESS). Borealis, 2020",
     source="https://doi.org/10.5683/SP2/E8H2MF",
