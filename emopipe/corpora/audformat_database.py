@@ -115,7 +115,7 @@ def _load(folder: Path) -> audformat.Database:
         database = audformat.Database.load_header_from_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a header of audformat: {error}") from None
-    with TemporaryDirectory() as scratch:  # where no pickle lies that Table.load() would prefer
+    with TemporaryDirectory() as scratch:  # without the pickle files that Table.load() would prefer
         for name in (*database.misc_tables, *database.tables):
             files = [folder / f"db.{name}.{suffix}" for suffix in STORED]
             stored = next((file for file in files if file.is_file()), None)
@@ -158,7 +158,7 @@ def _columns(
 
 
 def _fields(database: audformat.Database, scheme: audformat.Scheme | None) -> list[str] | None:
-    """Return the fields of what a scheme says of its labels; None where it gives each label one plain text."""
+    """Return the fields by which a scheme describes its labels; None where each label has one plain text."""
     labels = scheme.labels if scheme else None
     if isinstance(labels, str):
         return list(database.misc_tables[labels].columns)

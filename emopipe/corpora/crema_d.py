@@ -8,7 +8,8 @@ NEU neutral, SAD sadness.
 
 Licence: Open Database License (ODbL) 1.0. Citation: see ``CORPUS``.
 
-Traps: what listeners heard (``processedResults/summaryTable.csv``) is often another emotion; it is not read.
+Traps: the emotion that listeners recognised (``processedResults/summaryTable.csv``) is often another one; it is not
+read.
 ``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. A clone without Git LFS holds pointers of about
 130 bytes in place of the recordings; those are rejected too. The sentences carry no emotion: they are prompts and no
 transcripts. Only the sentence IEO was spoken at several levels.

@@ -19,9 +19,9 @@ Traps:
   its last field: ``Ses01F_impro01_M002`` is the man.
 * The transcripts hold turns that nobody labelled, such as those with MX or FX ids; they are no utterances here.
 * A few ratings lie off the scale of 1 to 5 (5.5, for example): such a value is left out, with a notice.
-* Scripted dialogues are the same play in every session: a text of the test session stands in the others too. The split
+* Scripted dialogues are the same play in every session: a text of the test session is in the others too. The split
   stage keeps it in the test set alone.
-* Non-speech stands in the transcripts in square brackets, as ``[LAUGHTER]``. It is kept as it stands.
+* Non-speech is in the transcripts in square brackets, as ``[LAUGHTER]``. It is kept.
 * Beside the label files lie invisible ones of the same name after ``._``; they are left out.
 """
 

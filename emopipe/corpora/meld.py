@@ -1,7 +1,7 @@
 """MELD, its text: 13,708 utterances from dialogues of the television series Friends, seven emotions.
 
 Layout: ``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``; of their columns Utterance, Speaker,
-Emotion, Dialogue_ID and Utterance_ID are read. Which file a row stands in is its official split.
+Emotion, Dialogue_ID and Utterance_ID are read. The file of a row is its official split.
 
 Labels: joy becomes happiness; anger, disgust, fear, neutral, sadness and surprise keep their names.
 

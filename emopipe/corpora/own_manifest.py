@@ -4,7 +4,7 @@ Layout: any file whose name ends in ``.csv``. Of the columns of :class:`emopipe.
 ``utterance`` (``corpus/name``, unique) and ``corpus`` are required, and ``path`` for audio, ``transcript`` for text,
 and a target. Paths are relative to the CSV's folder, or absolute.
 
-Several utterances of one file: ``start`` and ``end`` say in seconds where each lies in it; an empty one is the file's
+Several utterances of one file: ``start`` and ``end`` are the times of each in seconds; an empty one is the file's
 own beginning or end. The resample stage reads the segment alone and makes a file of it. A segment whose times are the
 wrong way round, or that reaches beyond the end of the file by more than 0.05 s, is rejected there.
 

@@ -120,7 +120,7 @@ class _Flac(soundfile.SoundFile):
     """A FLAC file to write, closed without waiting until the disk has it: that took longer than the conversion."""
 
     def flush(self) -> None:
-        """Leave it to the system when; a stage that the power fails is run again by DVC, whatever lies there."""
+        """Leave the time of writing to the system: after a power failure DVC runs the stage again in any case."""
 
 
 def _write(blocks: Iterator[np.ndarray], path: Path) -> int:

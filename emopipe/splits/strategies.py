@@ -52,21 +52,21 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
 
 
 def require_corpora(rows: pd.DataFrame, settings: Partition, key: str) -> None:
-    """Check that the test corpora are there, that others are, and that it is the strategy that wants them.
+    """Check that the strategy ``corpus``, and no other, names test corpora, and that there are such and others.
 
     Raises:
         UserError: if not
     """
-    there, wanted = sorted(rows["corpus"].unique()), settings.test_corpora
+    known, tested = sorted(rows["corpus"].unique()), settings.test_corpora
     if settings.strategy != "corpus":
-        if wanted:
+        if tested:
             raise UserError(f"{key}.test_corpora: set, but {key}.strategy is {settings.strategy}; choose corpus, or []")
-    elif not wanted:
-        raise UserError(f"{key}.test_corpora: empty; name the corpora to test on, of {', '.join(there)}")
-    elif unknown := sorted(set(wanted) - set(there)):
-        raise UserError(f"{key}.test_corpora: no utterance is of {', '.join(unknown)}; there are {', '.join(there)}")
-    elif set(there) == set(wanted):
-        raise UserError(f"{key}.test_corpora: leaves none of {', '.join(there)} to train on")
+    elif not tested:
+        raise UserError(f"{key}.test_corpora: empty; name the corpora to test on, of {', '.join(known)}")
+    elif unknown := sorted(set(tested) - set(known)):
+        raise UserError(f"{key}.test_corpora: no utterance is of {', '.join(unknown)}; there are {', '.join(known)}")
+    elif set(known) == set(tested):
+        raise UserError(f"{key}.test_corpora: leaves none of {', '.join(known)} to train on")
 
 
 def _speakers(rows: pd.DataFrame, key: str) -> pd.Series:
@@ -177,6 +177,6 @@ def _imbalance(codes: np.ndarray, chosen: np.ndarray, share: float) -> float:
     totals = np.bincount(codes)
     counts = np.bincount(codes[chosen], minlength=len(totals))
     # Relative to the stratum's size, so that a rare one counts as much as a common one; one that is wholly
-    # on one side cannot be learnt or cannot be scored, which is worse than any unevenness.
+    # on one side cannot be learned or cannot be scored, which is worse than any unevenness.
     one_sided = (counts == 0) | (counts == totals)
     return float((np.abs(counts / totals - share) + one_sided).sum())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from emopipe.schemas import splits
+from helpers.closure import ROOT
 from helpers.small_demo import SMALL, write_params
 from stages import fetch, resample, split
 
@@ -102,3 +105,12 @@ def test_the_audio_split_is_the_same_bytes_whatever_text_corpora_are_listed(shar
     assert all(changed[path] == shared[path] for path in OF_AUDIO)
     changed = divided(audio=["synthetic"], text=text, split__text__seed=7, data__text__labels=["anger", "fear"])
     assert all(changed[path] == shared[path] for path in OF_AUDIO)
+
+
+@pytest.mark.parametrize("stage", ["fetch", "resample", "split"])
+def test_the_stages_of_the_data_start_without_what_takes_seconds_to_import(stage):
+    program = f"import sys, stages.{stage}; print(*sorted(name for name in sys.modules if '.' not in name))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"audformat", "matplotlib", "requests", "scipy", "sklearn", "torch", "transformers"} & {
+        *done.stdout.split()
+    }
