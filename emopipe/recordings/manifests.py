@@ -11,8 +11,7 @@ import pandas as pd
 
 from emopipe.io.cache import portable
 from emopipe.io.errors import UserError
-from emopipe.recordings.reading import Recording, RejectedError, describe
-from emopipe.recordings.resampling import Converted
+from emopipe.recordings.reading import Converted, Recording, RejectedError, describe
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path
 from emopipe.schemas.tables import SHOWN
 

@@ -39,6 +39,13 @@ class Recording(NamedTuple):
     end: float = math.nan
 
 
+class Converted(NamedTuple):
+    """What is known of a recording that was converted to 16 kHz mono FLAC."""
+
+    samples: int
+    sha256: str  # of the FLAC file: the same for the same samples
+
+
 class RejectedError(Exception):
     """The audio of an utterance cannot be used; the message is one phrase that says why."""
 

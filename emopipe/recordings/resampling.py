@@ -7,7 +7,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -16,19 +15,21 @@ from tqdm import tqdm
 
 from emopipe.io.errors import UserError
 from emopipe.io.orphans import begin_as_worker
-from emopipe.recordings.reading import Recording, RejectedError, duration, fingerprint, mono_blocks, open_audio, segment
+from emopipe.recordings.reading import (
+    Converted,
+    Recording,
+    RejectedError,
+    duration,
+    fingerprint,
+    mono_blocks,
+    open_audio,
+    segment,
+)
 from emopipe.schemas.manifest import SAMPLE_RATE
 
 Job = tuple[Recording, Path]  # source and target
 
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
-
-
-class Converted(NamedTuple):
-    """A converted recording."""
-
-    samples: int
-    sha256: str  # of the FLAC file: the same for the same samples
 
 
 def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | RejectedError]:
