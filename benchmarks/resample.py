@@ -29,7 +29,7 @@ import librosa
 import numpy as np
 import soundfile
 
-from emopipe.recordings.reading import Recording, Rejected, duration
+from emopipe.recordings.reading import Recording, RejectedError, duration
 from emopipe.recordings.resampling import convert_all
 from emopipe.schemas.manifest import SAMPLE_RATE
 
@@ -64,7 +64,7 @@ def stage(sources: Sequence[Path], folder: Path, workers: int) -> None:
     """Convert as the stage does."""
     jobs = [(Recording(source), folder / f"{i}.flac") for i, source in enumerate(sources)]
     for (source, _), outcome in zip(jobs, convert_all(jobs, workers), strict=True):
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, RejectedError):
             raise SystemExit(f"{source.path}: {outcome}; time it without this file")
 
 

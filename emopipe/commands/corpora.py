@@ -1,4 +1,10 @@
-"""List the corpora that the pipeline can read, or check some: what they hold, and what could not be used."""
+"""List the corpora that the pipeline can read, or check some before a run.
+
+    emopipe corpora                                   # size, labels, licence, citation of each, and how to get it
+    emopipe corpora check emodb:/data/emodb my.csv    # counts, durations, and what would be rejected, with the reason
+
+A check reads a corpus as the pipeline would, tries every recording, and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +16,26 @@ from tempfile import TemporaryDirectory
 from emopipe.corpora.catalogue import AUDIO, CORPORA, read_corpus
 from emopipe.corpora.parameters import Synthetic
 from emopipe.corpora.summary import describe, describe_recordings
-from emopipe.io.errors import UserError, run_stage
+from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
-from emopipe.recordings.resampling import divide, recordings, try_all
-from emopipe.schemas import tables
-from emopipe.schemas.manifest import Utterance, check_unique
+from emopipe.recordings.manifests import recordings, split_by_outcome
+from emopipe.recordings.resampling import check_all
+from emopipe.schemas.manifest import check_unique
 
 
-def main() -> None:
-    """Check every corpus that is named; without a name, list what there is."""
-    parser = argparse.ArgumentParser(prog="python -m emopipe.corpora", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
-    check = commands.add_parser("check", help="read corpora as the pipeline would, and say what they hold")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    check = parser.add_subparsers(metavar="check").add_parser("check", help="read corpora and report what they hold")
     check.add_argument(
-        "names", nargs="+", metavar="NAME", help="synthetic, KEY:FOLDER, or a manifest of your own, my.csv"
+        "names", nargs="+", metavar="NAME", help="synthetic, KEY, KEY:FOLDER, or a manifest of your own, my.csv"
     )
-    arguments = parser.parse_args()
-    if not arguments.command:
+    parser.set_defaults(names=[])
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check every corpus that is named; without a name, list those that can be read."""
+    if not arguments.names:
         _list()
-        return
     failed = 0
     for name in arguments.names:
         try:
@@ -40,6 +47,19 @@ def main() -> None:
         raise UserError(f"{failed} of {len(arguments.names)} corpora cannot be read")
 
 
+def table() -> str:
+    """Return the corpora as a table in Markdown."""
+    rows = [
+        "| key | branch | folder holds | licence |",
+        "|---|---|---|---|",
+        "| `synthetic` | both | nothing: espeak-ng makes it on the spot | free to use |",
+    ]
+    for key, corpus in CORPORA.items():
+        layout = corpus.layout.replace("*", r"\*")
+        rows.append(f"| `{key}` | {corpus.branch} | {layout} | {corpus.licence} |")
+    return "\n".join(rows)
+
+
 def _list() -> None:
     for key, corpus in CORPORA.items():
         print(
@@ -48,7 +68,7 @@ def _list() -> None:
             f"  labels    {', '.join(corpus.labels)}\n"
             f"  licence   {corpus.licence}\n"
             f"  from      {corpus.source}\n"
-            f"  as        {f'{key} (downloaded) or ' if corpus.downloads else ''}{key}:FOLDER, "
+            f"  as        {f'{key} (downloaded) or ' if corpus.release else ''}{key}:FOLDER, "
             f"which holds {corpus.layout}\n"
             f"  citation  {corpus.citation}\n"
         )
@@ -60,15 +80,10 @@ def _check(name: str) -> None:
     settings, runtime = Synthetic.load(), Runtime.load()
     print(name)
     with TemporaryDirectory() as made:
-        read = read_corpus(name, AUDIO, settings, Path(made))
-        rows = tables.check([row | {"path": str(row.get("path", ""))} for row in read], Utterance, name)
+        rows = read_corpus(name, AUDIO, settings, Path(made))
         check_unique(rows, name)
         print(describe(rows))
-        heard = rows[rows["path"] != ""]
-        if len(heard):
-            usable, rejected = divide(heard, try_all(recordings(heard, Path()), runtime.workers))
+        audio = rows[rows["path"] != ""]
+        if len(audio):
+            usable, rejected = split_by_outcome(audio, check_all(recordings(audio, Path()), runtime.workers))
             print(f"\n{describe_recordings(usable, rejected)}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -7,8 +7,8 @@ a field of another scheme's labels, such as the gender in a table of speakers):
 
 ========================  ====================================================================================
 ``emotion``               the emotion; ``happy``, ``joy``, ``angry`` and the like count as what they mean
-``valence``, ``arousal``  mapped linearly from the minimum and maximum of their scheme to 1..5, and said; left out
-(or ``activation``),      where the scheme gives none
+``valence``, ``arousal``  mapped linearly from the minimum and maximum of their scheme to 1..5, with a notice;
+(or ``activation``),      left out where the scheme gives none
 ``dominance``
 ``speaker``, ``session``  as they stand
 ``gender`` or ``sex``     female, male and other
@@ -42,7 +42,8 @@ import yaml
 
 from emopipe.corpora.corpus import Corpus
 from emopipe.io.errors import UserError
-from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, SETS
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, SETS, Utterance
 
 if TYPE_CHECKING:
     import audformat
@@ -79,7 +80,7 @@ STORED = ("parquet", "csv")  # how a table may be stored; never as pickle
 Key = tuple[str, float | None, float | None]  # file, start, end; None: those of the file
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per labelled file or segment, in the order of the tables.
 
     Raises:
@@ -96,10 +97,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
         )
     divided = {key[0] for key in keys if key != _whole(key)}
     kept = [key for key in keys if key != _whole(key) or key[0] not in divided]
-    _say_what_is_no_emotion(known["emotion"].get(key) for key in kept)
+    _report_unknown_emotions(known["emotion"].get(key) for key in kept)
     known["split"] = _sets(database, folder)
     shared = {"language": _language(database.languages), "corpus": database.name}
-    return [shared | _row(database.name, folder, key, known) for key in kept]
+    rows = [shared | _row(database.name, folder, key, known) for key in kept]
+    return tables.check(rows, Utterance, f"audformat in {folder}")
 
 
 def _load(folder: Path) -> audformat.Database:
@@ -113,7 +115,7 @@ def _load(folder: Path) -> audformat.Database:
         database = audformat.Database.load_header_from_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a header of audformat: {error}") from None
-    with TemporaryDirectory() as scratch:  # where no pickle lies that Table.load() would prefer
+    with TemporaryDirectory() as scratch:  # without the pickle files that Table.load() would prefer
         for name in (*database.misc_tables, *database.tables):
             files = [folder / f"db.{name}.{suffix}" for suffix in STORED]
             stored = next((file for file in files if file.is_file()), None)
@@ -156,7 +158,7 @@ def _columns(
 
 
 def _fields(database: audformat.Database, scheme: audformat.Scheme | None) -> list[str] | None:
-    """Return the fields of what a scheme says of its labels; None where it gives each label one plain text."""
+    """Return the fields by which a scheme describes its labels; None where each label has one plain text."""
     labels = scheme.labels if scheme else None
     if isinstance(labels, str):
         return list(database.misc_tables[labels].columns)
@@ -239,7 +241,7 @@ def _row(name: str, folder: Path, key: Key, known: dict[str, dict[Key, Any]]) ->
         "sex": of_file["sex"] if of_file["sex"] in SEXES else "",
         "session": str(of_file["session"]),
         "split": of_file["split"],
-        "path": folder / file,
+        "path": str(folder / file),
         "start": math.nan if start is None else start,
         "end": math.nan if end is None else end,
         "emotion": MEANINGS.get(str(own["emotion"]).lower(), ""),
@@ -248,9 +250,9 @@ def _row(name: str, folder: Path, key: Key, known: dict[str, dict[Key, Any]]) ->
     }
 
 
-def _say_what_is_no_emotion(labels: Iterable[Any]) -> None:
-    foreign = Counter(str(label) for label in labels if label is not None and str(label).lower() not in MEANINGS)
-    for label, count in sorted(foreign.items()):
+def _report_unknown_emotions(labels: Iterable[Any]) -> None:
+    unknown = Counter(str(label) for label in labels if label is not None and str(label).lower() not in MEANINGS)
+    for label, count in sorted(unknown.items()):
         print(f"audformat: {count} utterances of {label!r}, which is no emotion here, are left without one")
 
 
@@ -259,6 +261,7 @@ CORPUS = Corpus(
     title="Any database in audformat",
     size="its own",
     labels=(*EMOTIONS, *DIMENSIONS),
+    branch="both",
     licence="its own, printed when it is read",
     citation="its own",
     source="https://audeering.github.io/datasets, or audb",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+
+import pandas as pd
 
 from emopipe.corpora import (
     audformat_database,
@@ -25,46 +26,49 @@ from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.parameters import Synthetic
 from emopipe.io.errors import UserError
 from emopipe.io.paths import workspace_hint
-
-Rows = list[dict[str, Any]]
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 READERS = (crema_d, emobank, emodb, iemocap, meld, msp_podcast, ravdess, savee, tess, audformat_database)
 CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in READERS}
 AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 
-def read_branches(audio: Sequence[str], text: Sequence[str], settings: Synthetic, made: Path) -> tuple[Rows, Rows]:
+def read_branches(
+    audio: Sequence[str], text: Sequence[str], settings: Synthetic, made: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the corpora of both branches, each corpus once.
 
     Args:
-        audio: names of the corpora that are heard
-        text: names of the corpora that are read
+        audio: names of the audio branch's corpora
+        text: names of the text branch's corpora
         settings: of the synthetic corpus
-        made: folder for the audio of the synthetic corpus, where the audio branch asks for it
+        made: folder for the audio of the synthetic corpus, where the audio branch lists it
 
     Returns:
-        the rows with audio of the audio corpora, and the rows with words of the text corpora
+        of the audio corpora the utterances with audio, and of the text corpora those with a transcript, as checked
+        tables of :class:`emopipe.schemas.manifest.Utterance`
 
     Raises:
-        UserError: if a name means nothing, a folder is not there or not as published, a corpus is listed
-            twice in a branch, or has nothing that its branch could use
+        UserError: if a name is unknown, a folder is absent or not as published, a corpus is listed twice in a branch,
+            or has nothing that its branch could use
     """
     for parameter, names in ((AUDIO, audio), (TEXT, text)):
-        _refuse_twice(parameter, names)
-    corpora: dict[str, Rows] = {}
+        _check_listed_once(parameter, names)
+    corpora: dict[str, pd.DataFrame] = {}
     with TemporaryDirectory() as scratch:
         folder = made if "synthetic" in audio else Path(scratch)  # the text branch alone needs no audio
         for parameter, names in ((AUDIO, audio), (TEXT, text)):
             for name in names:
                 if name not in corpora:
                     corpora[name] = read_corpus(name, parameter, settings, folder)
-    heard = [row for name in audio for row in _having("path", "audio", corpora[name], f"{AUDIO}: {name}")]
-    read = [row for name in text for row in _having("transcript", "a transcript", corpora[name], f"{TEXT}: {name}")]
-    return heard, read
+    with_audio = [_usable(corpora[name], "path", "audio", f"{AUDIO}: {name}") for name in audio]
+    with_words = [_usable(corpora[name], "transcript", "a transcript", f"{TEXT}: {name}") for name in text]
+    return _joined(with_audio), _joined(with_words)
 
 
-def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> Rows:
-    """Read one corpus.
+def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> pd.DataFrame:
+    """Read one corpus, as a checked table of :class:`emopipe.schemas.manifest.Utterance`.
 
     Args:
         name: ``synthetic``, ``KEY`` of a corpus that is downloaded, ``KEY:FOLDER`` or a CSV file
@@ -73,15 +77,15 @@ def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> R
         made: folder for the audio of the synthetic corpus
 
     Raises:
-        UserError: if the name means nothing, the folder is not there, empty or not as published, or the corpus is
-            to be downloaded and cannot be had
+        UserError: if the name is unknown, the folder is absent, empty or not as published, or the corpus is not
+            available for download
     """
     key, colon, folder = name.partition(":")
     if name == "synthetic":
         return synthetic.make(made, settings)
     if key in CORPORA:
         corpus = CORPORA[key]
-        download = corpus.downloads is not None and not colon
+        download = corpus.release is not None and not colon
         path = _downloaded(corpus, parameter) if download else _folder(corpus, folder, parameter)
         where, layout = path, corpus.layout
         rows = corpus.read(path)
@@ -93,19 +97,19 @@ def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> R
             f"{parameter}: {name}: unknown corpus; known are synthetic (made on the spot), {', '.join(CORPORA)} "
             "(as KEY:FOLDER, some as KEY alone), and a manifest of your own, a file whose name ends in .csv"
         )
-    if not rows:
+    if rows.empty:
         raise UserError(f"{parameter}: no utterance found under {where}; expected: {layout}")
     return rows
 
 
 def _downloaded(corpus: Corpus, parameter: str) -> Path:
-    from emopipe.downloads.obtaining import UnavailableError, obtain
+    from emopipe.downloads.cache import UnavailableError, fetch_corpus  # with requests, which few runs need
 
     try:
-        return obtain(corpus.key, corpus.downloads)
+        return fetch_corpus(corpus.key, corpus.release())
     except UnavailableError as error:
         raise UserError(
-            f"{parameter}: {corpus.key}: {error}, or say where the corpus lies: "
+            f"{parameter}: {corpus.key}: {error}, or name the folder of the corpus: "
             f"{parameter}=[{corpus.key}:/path/to/{corpus.key}], a folder that holds {corpus.layout}"
         ) from None
 
@@ -113,8 +117,8 @@ def _downloaded(corpus: Corpus, parameter: str) -> Path:
 def _folder(corpus: Corpus, name: str, parameter: str) -> Path:
     if not name:
         raise UserError(
-            f"{parameter}: {corpus.key}: say where it lies: {parameter}=[{corpus.key}:/path/to/{corpus.key}]. "
-            f"{corpus.title}, licence {corpus.licence}, is to be had from {corpus.source}; the folder holds "
+            f"{parameter}: {corpus.key}: name its folder: {parameter}=[{corpus.key}:/path/to/{corpus.key}]. "
+            f"{corpus.title}, licence {corpus.licence}, is available from {corpus.source}; the folder holds "
             f"{corpus.layout}"
         )
     path = _existing(name, parameter)
@@ -127,7 +131,7 @@ def _is_manifest(name: str) -> bool:
     return name.lower().endswith(".csv")
 
 
-def _refuse_twice(parameter: str, names: Sequence[str]) -> None:
+def _check_listed_once(parameter: str, names: Sequence[str]) -> None:
     identities = [_identity(name) for name in names]
     for position, identity in enumerate(identities):
         if identity in identities[:position]:
@@ -135,9 +139,13 @@ def _refuse_twice(parameter: str, names: Sequence[str]) -> None:
 
 
 def _identity(name: str) -> str:
-    """Return what two names of one corpus have in common; audformat stands for as many as there are folders."""
+    """Return what is equal for two names of one corpus; of audformat every folder is a corpus of its own."""
     key, _, folder = name.partition(":")
-    path = folder if key == audformat_database.CORPUS.key else name if _is_manifest(name) else ""
+    path = ""
+    if key == audformat_database.CORPUS.key:
+        path = folder
+    elif _is_manifest(name):
+        path = name
     return str(Path(path).expanduser().resolve()) if path else key
 
 
@@ -148,11 +156,16 @@ def _existing(name: str, parameter: str) -> Path:
     raise UserError(f"{parameter}: {name}: no such file or folder{workspace_hint(path)}")
 
 
-def _having(column: str, words: str, rows: Rows, name: str) -> Rows:
-    usable = [row for row in rows if row.get(column)]
-    if not usable:
+def _usable(rows: pd.DataFrame, column: str, words: str, name: str) -> pd.DataFrame:
+    """Return the rows with something in ``column``, with a notice of how many are left out."""
+    usable = rows[rows[column] != ""]
+    if usable.empty:
         other = TEXT if column == "path" else AUDIO
-        raise UserError(f"{name}: no utterance of this corpus has {words}; it can only stand in {other}")
+        raise UserError(f"{name}: no utterance of this corpus has {words}; it can only be listed in {other}")
     if len(usable) < len(rows):
         print(f"{name}: {len(rows) - len(usable)} of {len(rows)} utterances without {words} left out")
     return usable
+
+
+def _joined(corpora: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(corpora, ignore_index=True) if corpora else tables.check((), Utterance, "no corpora")

@@ -8,7 +8,8 @@ NEU neutral, SAD sadness.
 
 Licence: Open Database License (ODbL) 1.0. Citation: see ``CORPUS``.
 
-Traps: what listeners heard (``processedResults/summaryTable.csv``) is often another emotion; it is not read.
+Traps: the emotion that listeners recognised (``processedResults/summaryTable.csv``) is often another one; it is not
+read.
 ``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. A clone without Git LFS holds pointers of about
 130 bytes in place of the recordings; those are rejected too. The sentences carry no emotion: they are prompts and no
 transcripts. Only the sentence IEO was spoken at several levels.
@@ -20,9 +21,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from emopipe.corpora import crema_d_release
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_names
+from emopipe.downloads.release import File, Files, Release, read_checksums
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 SENTENCES = {
     "IEO": "It's eleven o'clock",
@@ -54,11 +59,11 @@ FEMALE = frozenset(str(1000 + number) for number in WOMEN)
 NAME = re.compile(rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX?)")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of the names."""
     files = inner(folder, "AudioWAV").glob("*.wav")
     matches = match_names(files, NAME, "like 1001_DFA_ANG_XX.wav")
-    return [_row(path, *match.groups()) for path, match in matches]
+    return tables.check([_row(path, *match.groups()) for path, match in matches], Utterance, f"crema_d in {folder}")
 
 
 def _row(path: Path, actor: str, sentence: str, emotion: str) -> dict[str, Any]:
@@ -68,10 +73,22 @@ def _row(path: Path, actor: str, sentence: str, emotion: str) -> dict[str, Any]:
         "speaker": f"crema_d/{actor}",
         "sex": "female" if actor in FEMALE else "male",
         "language": "en",
-        "path": path,
+        "path": str(path),
         "emotion": EMOTIONS[emotion],
         "prompt": SENTENCES[sentence],
     }
+
+
+MEDIA = "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master"  # its Git LFS storage
+OTHER_NAMES = {"AudioWAV/1040_ITH_SAD_XX.wav": "AudioWAV/1040_ITH_SAD_X.wav"}  # in some copies
+
+
+def release() -> Release:
+    """Return the 7,442 recordings, each of which is a download of its own."""
+    checksums = read_checksums(Path(__file__).with_name("crema_d.sha256"))
+    names = {name: (name, OTHER_NAMES[name]) if name in OTHER_NAMES else (name,) for name in checksums}
+    files = tuple(File(name, tuple(f"{MEDIA}/{name}" for name in given)) for name, given in names.items())
+    return Release(checksums=checksums, size=605_899_936, sources=(Files(files),))
 
 
 CORPUS = Corpus(
@@ -79,6 +96,7 @@ CORPUS = Corpus(
     title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
     size="7,442 recordings of 91 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="ODbL 1.0",
     citation=(
         "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "
@@ -87,5 +105,5 @@ CORPUS = Corpus(
     source="https://github.com/CheyneyComputerScience/CREMA-D (with Git LFS)",
     layout="AudioWAV/1001_DFA_ANG_XX.wav, ...",
     read=read,
-    downloads=crema_d_release.RELEASE,
+    release=release,
 )

@@ -16,46 +16,34 @@ are often unpaired.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import read_columns
-from emopipe.downloads.release import File, Files, Release, digest
+from emopipe.downloads.release import File, Files, Release
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import DIMENSIONS, Utterance
 
-SHA256 = "1ade4a4a453e880c0f39d0536d2b355e8a716e0cf88236c64cdb4d438cf9605b"
 REPOSITORY = "https://raw.githubusercontent.com/JULIELab/EmoBank"
 PATHS = ("6d272ffd01ea31ee8f528c012431dc16f2a5f589/corpus/emobank.csv", "master/corpus/emobank.csv")
-RELEASE = Release(
-    names=("emobank.csv",),
-    size=1_335_010,
-    digest=digest({"emobank.csv": SHA256}),
-    sources=(
-        Files((File("emobank.csv", tuple(f"{REPOSITORY}/{path}" for path in PATHS), 1_335_010, f"sha256:{SHA256}"),)),
-    ),
-)
+SIZE = 1_335_010
+SHA256 = "1ade4a4a453e880c0f39d0536d2b355e8a716e0cf88236c64cdb4d438cf9605b"
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per sentence, in the order of the file."""
     path = folder / "emobank.csv"
     cells = read_columns(path, ("id", "split", "V", "A", "D", "text"))
-    rows = [
-        {
-            "utterance": f"emobank/{row['id']}",
-            "corpus": "emobank",
-            "language": "en",
-            "valence": row["V"],
-            "arousal": row["A"],
-            "dominance": row["D"],
-            "transcript": row["text"],
-            "split": row["split"],
-        }
-        for row in cells.to_dict("records")
-    ]
-    # Checked here too, where the row number is that of the file the user knows.
-    return tables.check(rows, Utterance, str(path), first=2).to_dict("records")
+    names = {"id": "utterance", "V": "valence", "A": "arousal", "D": "dominance", "text": "transcript"}
+    rows = cells.rename(columns=names).assign(corpus="emobank", language="en", utterance="emobank/" + cells["id"])
+    return tables.check(rows, Utterance, str(path), first=2)
+
+
+def release() -> Release:
+    """Return the one file, at the commit that last changed it or else at the newest one."""
+    file = File("emobank.csv", tuple(f"{REPOSITORY}/{path}" for path in PATHS), SIZE, f"sha256:{SHA256}")
+    return Release(checksums={"emobank.csv": SHA256}, size=SIZE, sources=(Files((file,)),))
 
 
 CORPUS = Corpus(
@@ -63,6 +51,7 @@ CORPUS = Corpus(
     title="EmoBank",
     size="10,062 sentences, English, official split; text alone",
     labels=DIMENSIONS,
+    branch="text",
     licence="CC BY-SA 4.0",
     citation=(
         "S. Buechel, U. Hahn: EmoBank: Studying the Impact of Annotation Perspective and Representation Format on "
@@ -71,5 +60,5 @@ CORPUS = Corpus(
     source="https://github.com/JULIELab/EmoBank (corpus/emobank.csv)",
     layout="emobank.csv",
     read=read,
-    downloads=RELEASE,
+    release=release,
 )

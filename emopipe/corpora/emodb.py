@@ -25,9 +25,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from emopipe.corpora import emodb_release
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_names, read_columns
+from emopipe.downloads.release import Archive, File, Release, read_checksums
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])")
 EMOTIONS = {
@@ -54,7 +58,7 @@ SENTENCES = {
 }
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of the names."""
     root = inner(folder, "emodb_2.0", "emodb")
     matches = match_names(inner(root, "wav").glob("*.wav"), NAME, "like 03a01Fa.wav")
@@ -63,7 +67,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if len(kept) < len(matches):
         print(f"emodb: left out {len(matches) - len(kept)} ambiguous recordings of release 2.0; {len(kept)} are left")
     sets = {name: part for part in ("train", "test") for name in _listed(root, f"{part}.gold_standard")}
-    return [_row(path, *match.groups()) | {"split": sets.get(path.name, "")} for path, match in kept]
+    rows = [_row(path, *match.groups()) | {"split": sets.get(path.name, "")} for path, match in kept]
+    return tables.check(rows, Utterance, f"emodb in {folder}")
 
 
 def _listed(root: Path, table: str) -> set[str]:
@@ -79,10 +84,34 @@ def _row(path: Path, speaker: str, sentence: str, emotion: str, _version: str) -
         "speaker": f"emodb/{speaker}",
         "sex": "female" if speaker in FEMALE else "male",
         "language": "de",
-        "path": path,
+        "path": str(path),
         "emotion": EMOTIONS[emotion],
         "prompt": SENTENCES.get(sentence, ""),
     }
+
+
+def release() -> Release:
+    """Return the 535 recordings, which both EmoDB's own site (1.x) and Zenodo (2.0, among 281 others) have.
+
+    No checksum of either archive is known: the recordings are verified.
+    """
+    return Release(
+        checksums=read_checksums(Path(__file__).with_name("emodb.sha256")),
+        size=47_626_698,
+        sources=(
+            Archive(File("download.zip", ("http://emodb.bilderbar.info/download/download.zip",), limit=100_000_000)),
+            Archive(
+                File(
+                    "emodb_2.0.zip",
+                    (
+                        "https://zenodo.org/records/17651657/files/emodb_2.0.zip?download=1",
+                        "https://zenodo.org/api/records/17651657/files/emodb_2.0.zip/content",
+                    ),
+                    limit=500_000_000,
+                )
+            ),
+        ),
+    )
 
 
 CORPUS = Corpus(
@@ -90,6 +119,7 @@ CORPUS = Corpus(
     title="Berlin Database of Emotional Speech (EmoDB)",
     size="535 recordings of 10 speakers, German, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC0",
     citation=(
         "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "
@@ -98,5 +128,5 @@ CORPUS = Corpus(
     source="https://zenodo.org/records/17651657 or http://emodb.bilderbar.info",
     layout="wav/03a01Fa.wav, ... (and the tables of release 2.0)",
     read=read,
-    downloads=emodb_release.RELEASE,
+    release=release,
 )

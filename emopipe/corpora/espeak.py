@@ -1,4 +1,4 @@
-"""Speech from espeak-ng, the same samples each time.
+"""Speech synthesis by espeak-ng that gives the same samples each time.
 
 The synthesiser seeds its noise with the time of day, and keeps state from one sentence to the next (the phase of its
 pitch flutter) that not even its own re-initialisation resets. So the seed is set, and a list of sentences is spoken
@@ -35,7 +35,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.
 
 @dataclass(frozen=True)
 class Sentence:
-    """What is said, and how; the numbers are the synthesiser's own."""
+    """A text and how to speak it; the numbers are in the synthesiser's own units."""
 
     text: str
     voice: str  # a language and a variant, en-us+f3

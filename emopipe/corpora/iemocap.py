@@ -15,13 +15,13 @@ Licence: of the University of Southern California, to be signed. Citation: see `
 
 Traps:
 
-* The letter of a dialogue (``Ses01F``) says who wore the motion capture markers. Who speaks a turn is the letter of its
-  last field: ``Ses01F_impro01_M002`` is the man.
+* The letter of a dialogue (``Ses01F``) says who wore the motion capture markers. The speaker of a turn is the letter of
+  its last field: ``Ses01F_impro01_M002`` is the man.
 * The transcripts hold turns that nobody labelled, such as those with MX or FX ids; they are no utterances here.
-* A few ratings lie off the scale of 1 to 5 (5.5, for example): such a value is left out, and said.
-* Scripted dialogues are the same play in every session: a text of the test session stands in the others too. The split
+* A few ratings lie off the scale of 1 to 5 (5.5, for example): such a value is left out, with a notice.
+* Scripted dialogues are the same play in every session: a text of the test session is in the others too. The split
   stage keeps it in the test set alone.
-* Non-speech stands in the transcripts in square brackets, as ``[LAUGHTER]``. It is kept as it stands.
+* Non-speech is in the transcripts in square brackets, as ``[LAUGHTER]``. It is kept.
 * Beside the label files lie invisible ones of the same name after ``._``; they are left out.
 """
 
@@ -31,10 +31,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_lines, match_names
 from emopipe.io.errors import UserError
-from emopipe.schemas.manifest import DIMENSIONS
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import DIMENSIONS, Utterance
 
 EMOTIONS = {
     "ang": "anger",
@@ -62,14 +65,15 @@ LABEL = re.compile(
 TRANSCRIPT = re.compile(r"(Ses\w+)\s+\[[^\]]*\]:\s*(.*)")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per labelled turn: session by session, dialogue by dialogue, in the order of the label file."""
     sessions = sorted(inner(folder, "IEMOCAP_full_release").glob(f"Session[1-{SESSIONS}]"))
     labels = [label for session in sessions for label in _labels(session)]
     transcripts = _transcripts(sessions)
     rows = [_row(file, match, transcripts) for file, match in labels]
-    _say_what_is_missing(rows, len(sessions))
-    return rows
+    _drop_ratings_off_scale(rows)
+    _report_gaps(rows, len(sessions))
+    return tables.check(rows, Utterance, f"iemocap in {folder}")
 
 
 def _labels(session: Path) -> list[tuple[Path, re.Match[str]]]:
@@ -82,7 +86,7 @@ def _labels(session: Path) -> list[tuple[Path, re.Match[str]]]:
 
 
 def _transcripts(sessions: list[Path]) -> dict[str, str]:
-    """Return what was said in each turn, labelled or not."""
+    """Return the words of each turn, labelled or not."""
     files = [file for session in sessions for file in sorted((session / "dialog" / "transcriptions").glob("Ses*.txt"))]
     return dict(match.groups() for _, match in match_lines(files, TRANSCRIPT, "turn [start-end]: words"))
 
@@ -96,15 +100,15 @@ def _row(file: Path, match: re.Match[str], transcripts: dict[str, str]) -> dict[
         "sex": "female" if letter == "F" else "male",
         "session": session,
         "language": "en",
-        "path": file.parents[2] / "sentences" / "wav" / file.stem / f"{turn}.wav",
+        "path": str(file.parents[2] / "sentences" / "wav" / file.stem / f"{turn}.wav"),
         "emotion": EMOTIONS[code],
         **dict(zip(DIMENSIONS, map(float, ratings), strict=True)),
         "transcript": transcripts.get(turn, ""),
     }
 
 
-def _say_what_is_missing(rows: list[dict[str, Any]], sessions: int) -> None:
-    """Leave ratings off the scale out; say so, and what else is not as published."""
+def _drop_ratings_off_scale(rows: list[dict[str, Any]]) -> None:
+    """Make ratings off the scale unknown, with a notice."""
     off = [(row, name) for row in rows for name in DIMENSIONS if not 1 <= row[name] <= 5]
     if off:
         row, name = off[0]
@@ -114,6 +118,10 @@ def _say_what_is_missing(rows: list[dict[str, Any]], sessions: int) -> None:
         )
     for row, name in off:
         row[name] = None
+
+
+def _report_gaps(rows: list[dict[str, Any]], sessions: int) -> None:
+    """Print what is not as published: turns without a transcript, another number of utterances."""
     silent = [row["utterance"] for row in rows if not row["transcript"]]
     if silent:
         print(f"iemocap: {len(silent)} of {len(rows)} labelled turns have no transcript, the first {silent[0]}")
@@ -127,6 +135,7 @@ CORPUS = Corpus(
     title="Interactive Emotional Dyadic Motion Capture database (IEMOCAP)",
     size="10,039 turns of 10 speakers in 5 sessions, English, acted; audio and transcripts",
     labels=(*filter(None, EMOTIONS.values()), *DIMENSIONS),
+    branch="both",
     licence="research licence of the University of Southern California, to be signed",
     citation=(
         "C. Busso, M. Bulut, C.-C. Lee, A. Kazemzadeh, E. Mower, S. Kim, J. N. Chang, S. Lee, S. S. Narayanan: "

@@ -1,7 +1,7 @@
 """MELD, its text: 13,708 utterances from dialogues of the television series Friends, seven emotions.
 
 Layout: ``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``; of their columns Utterance, Speaker,
-Emotion, Dialogue_ID and Utterance_ID are read. Which file a row stands in is its official split.
+Emotion, Dialogue_ID and Utterance_ID are read. The file of a row is its official split.
 
 Labels: joy becomes happiness; anger, disgust, fear, neutral, sadness and surprise keep their names.
 
@@ -21,16 +21,17 @@ Traps:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import read_columns
-from emopipe.downloads.release import File, Files, Release, digest
+from emopipe.downloads.release import File, Files, Release
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import SETS, Utterance
 
 REPOSITORY = "https://raw.githubusercontent.com/declare-lab/MELD"
-PUBLISHED = {  # each file at the commit that last changed it: size, sha256
+PUBLISHED = {  # of each file: the commit that last changed it, size, sha256
     "train_sent_emo.csv": (
         "ca3e1266db4cc4a4e802156e2f721c4cd114a696",
         1_119_290,
@@ -47,55 +48,48 @@ PUBLISHED = {  # each file at the commit that last changed it: size, sha256
         "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888",
     ),
 }
-RELEASE = Release(
-    names=tuple(PUBLISHED),
-    size=sum(size for _, size, _ in PUBLISHED.values()),
-    digest=digest({name: sha256 for name, (_, _, sha256) in PUBLISHED.items()}),
-    sources=(
-        Files(
-            tuple(
-                File(
-                    name,
-                    tuple(f"{REPOSITORY}/{revision}/data/MELD/{name}" for revision in (commit, "master")),
-                    size,
-                    f"sha256:{sha256}",
-                )
-                for name, (commit, size, sha256) in PUBLISHED.items()
-            )
-        ),
-    ),
-)
-
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 # Control character -> the Windows-1252 character of the same number; the five that have none are dropped.
 PUNCTUATION = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per utterance: train, dev, test, each in the order of its file."""
-    return [row for split in SETS for row in _read_split(folder / f"{split}_sent_emo.csv", split)]
+    sets = [_read_split(folder / f"{split}_sent_emo.csv", split) for split in SETS]
+    return pd.concat(sets, ignore_index=True)
 
 
-def _read_split(path: Path, split: str) -> list[dict[str, Any]]:
-    rows = []
-    for row in read_columns(path, COLUMNS).to_dict("records"):
-        dialogue = f"{split}_dia{row['Dialogue_ID']}"
-        speaker = row["Speaker"].translate(PUNCTUATION).strip().replace("/", "-")
-        rows.append(
-            {
-                "utterance": f"meld/{dialogue}_utt{row['Utterance_ID']}",
-                "corpus": "meld",
-                "speaker": f"meld/{speaker}" if speaker else "",
-                "session": dialogue,
-                "language": "en",
-                "emotion": "happiness" if row["Emotion"] == "joy" else row["Emotion"],
-                "transcript": row["Utterance"].translate(PUNCTUATION),
-                "split": split,
-            }
-        )
-    # Checked here too, where the row number is that of the file the user knows.
-    return tables.check(rows, Utterance, str(path), first=2).to_dict("records")
+def _read_split(path: Path, split: str) -> pd.DataFrame:
+    cells = read_columns(path, COLUMNS)
+    dialogue = f"{split}_dia" + cells["Dialogue_ID"]
+    speaker = cells["Speaker"].str.translate(PUNCTUATION).str.strip().str.replace("/", "-")
+    rows = pd.DataFrame(
+        {
+            "utterance": "meld/" + dialogue + "_utt" + cells["Utterance_ID"],
+            "corpus": "meld",
+            "speaker": ("meld/" + speaker).where(speaker != "", ""),
+            "session": dialogue,
+            "language": "en",
+            "emotion": cells["Emotion"].replace("joy", "happiness"),
+            "transcript": cells["Utterance"].str.translate(PUNCTUATION),
+            "split": split,
+        }
+    )
+    return tables.check(rows, Utterance, str(path), first=2)
+
+
+def release() -> Release:
+    """Return the three files, each at the commit that last changed it or else at the newest one."""
+    files = [
+        File(name, tuple(f"{REPOSITORY}/{at}/data/MELD/{name}" for at in (commit, "master")), size, f"sha256:{sha256}")
+        for name, (commit, size, sha256) in PUBLISHED.items()
+    ]
+    return Release(
+        checksums={name: sha256 for name, (_, _, sha256) in PUBLISHED.items()},
+        size=sum(size for _, size, _ in PUBLISHED.values()),
+        sources=(Files(tuple(files)),),
+    )
 
 
 CORPUS = Corpus(
@@ -103,6 +97,7 @@ CORPUS = Corpus(
     title="Multimodal EmotionLines Dataset (MELD), text",
     size="13,708 utterances of a television series, English, official split; text alone",
     labels=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    branch="text",
     licence="GPL-3.0",
     citation=(
         "S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria, R. Mihalcea: MELD: A Multimodal Multi-Party Dataset "
@@ -111,5 +106,5 @@ CORPUS = Corpus(
     source="https://github.com/declare-lab/MELD (data/MELD)",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv",
     read=read,
-    downloads=RELEASE,
+    release=release,
 )

@@ -19,7 +19,8 @@ utterances grows from release to release: name yours beside a score.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, read_columns, read_lines
@@ -44,37 +45,36 @@ SEXES = {"Female": "female", "Male": "male", "Unknown": ""}
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per labelled turn of the three sets, in the order of the table."""
     path = folder / "Labels" / "labels_consensus.csv"
     cells = read_columns(path, COLUMNS)
-    audio = inner(folder, "Audios", "Audio")
-    rows = [_row(cell, audio) for cell in cells.to_dict("records")]
-    # Checked here too, where the row number is that of the file the user knows. Only then can rows be left out.
-    checked = tables.check(rows, Utterance, str(path), first=2)
+    rows = tables.check(_rows(cells, inner(folder, "Audios", "Audio")), Utterance, str(path), first=2)
     further = cells["Split_Set"].isin(FURTHER)
     print("msp_podcast: valence, arousal and dominance mapped linearly from the scale of 1 to 7 to that of 1 to 5")
     if further.any():
         print(f"msp_podcast: left out {further.sum()} of {len(cells)} utterances: {' and '.join(sorted(FURTHER))}")
-    return _with_transcripts(checked[~further].to_dict("records"), folder / "Transcripts")
+    return _with_transcripts(rows[~further], folder / "Transcripts")
 
 
-def _row(cell: dict[str, str], audio: Path) -> dict[str, Any]:
-    """Return a row; what no map knows stays as it is, for the check to name."""
-    name, speaker, part = cell["FileName"].removesuffix(".wav"), cell["SpkrID"].strip(), cell["Split_Set"]
-    return {
-        "utterance": f"msp_podcast/{name}",
-        "corpus": "msp_podcast",
-        "speaker": "" if speaker in ("", "Unknown") else f"msp_podcast/{speaker}",
-        "sex": SEXES.get(cell["Gender"], cell["Gender"]),
-        "language": "en",
-        "path": str(audio / f"{name}.wav"),
-        "emotion": EMOTIONS.get(cell["EmoClass"], cell["EmoClass"]),
-        "valence": _rescaled(cell["EmoVal"]),
-        "arousal": _rescaled(cell["EmoAct"]),
-        "dominance": _rescaled(cell["EmoDom"]),
-        "split": "" if part in FURTHER else SETS.get(part, part),
-    }
+def _rows(cells: pd.DataFrame, audio: Path) -> pd.DataFrame:
+    """Return the rows before their check; a value without a translation stays as it is, for the check to name it."""
+    name, speaker = cells["FileName"].str.removesuffix(".wav"), cells["SpkrID"].str.strip()
+    return pd.DataFrame(
+        {
+            "utterance": "msp_podcast/" + name,
+            "corpus": "msp_podcast",
+            "speaker": ("msp_podcast/" + speaker).mask(speaker.isin(["", "Unknown"]), ""),
+            "sex": cells["Gender"].replace(SEXES),
+            "language": "en",
+            "path": f"{audio}/" + name + ".wav",
+            "emotion": cells["EmoClass"].replace(EMOTIONS),
+            "valence": cells["EmoVal"].map(_rescaled),
+            "arousal": cells["EmoAct"].map(_rescaled),
+            "dominance": cells["EmoDom"].map(_rescaled),
+            "split": cells["Split_Set"].replace(SETS | dict.fromkeys(FURTHER, "")),
+        }
+    )
 
 
 def _rescaled(rating: str) -> float | str:
@@ -89,17 +89,16 @@ def _rescaled(rating: str) -> float | str:
         return rating
 
 
-def _with_transcripts(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+def _with_transcripts(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     if not folder.is_dir():
         print(f"msp_podcast: no {folder}, so there are no transcripts")
         return rows
-    files = {file.stem: file for file in folder.glob("*.txt")}
-    for row in rows:
-        file = files.get(row["utterance"].removeprefix("msp_podcast/"))
-        row["transcript"] = " ".join(read_lines(file)).strip() if file else ""
-    silent = sum(not row["transcript"] for row in rows)
-    if silent:
-        print(f"msp_podcast: {silent} of {len(rows)} utterances have no transcript")
+    files = {f"msp_podcast/{file.stem}": file for file in folder.glob("*.txt")}
+    found = (files.get(utterance) for utterance in rows["utterance"])
+    rows = rows.assign(transcript=[" ".join(read_lines(file)).strip() if file else "" for file in found])
+    without = (rows["transcript"] == "").sum()
+    if without:
+        print(f"msp_podcast: {without} of {len(rows)} utterances have no transcript")
     return rows
 
 
@@ -108,6 +107,7 @@ CORPUS = Corpus(
     title="MSP-Podcast corpus",
     size="grows by release: 264,705 turns in 2.0, English, found speech, official split; audio and transcripts",
     labels=(*filter(None, EMOTIONS.values()), *DIMENSIONS),
+    branch="both",
     licence="academic licence of the University of Texas at Dallas, to be signed",
     citation=(
         "R. Lotfian, C. Busso: Building Naturalistic Emotionally Balanced Speech Corpus by Retrieving Emotional Speech "

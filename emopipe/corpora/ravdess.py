@@ -21,9 +21,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_names
-from emopipe.downloads.release import Archive, File, Release
+from emopipe.downloads.release import Archive, File, Release, read_checksums
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 NAME = re.compile(r"03-01-(0[1-8])-0[12]-(0[12])-0[12]-(\d\d)")
 EMOTIONS = {
@@ -39,34 +43,11 @@ EMOTIONS = {
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 
 
-ZIP = File(
-    "Audio_Speech_Actors_01-24.zip",
-    (
-        "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
-        "https://zenodo.org/api/records/1188976/files/Audio_Speech_Actors_01-24.zip/content",
-    ),
-    size=208_468_073,
-    checksum="md5:bc696df654c87fed845eb13823edef8a",
-)
-RELEASE = Release(
-    names=tuple(
-        f"Actor_{actor:02}/03-01-{emotion}-{intensity:02}-{statement}-{repetition:02}-{actor:02}.wav"
-        for actor in range(1, 25)
-        for emotion in EMOTIONS
-        for intensity in ((1,) if EMOTIONS[emotion] == "neutral" else (1, 2))
-        for statement in STATEMENTS
-        for repetition in (1, 2)
-    ),
-    size=590_349_330,
-    digest="2fbac920309c7eefcb726e2748b381ad8e5dfbeda57c6bffa6c69ceef6174d91",
-    sources=(Archive(ZIP),),
-)
-
-
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of actor and name."""
     files = inner(folder, "Audio_Speech_Actors_01-24").glob("Actor_*/*.wav")
-    return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "03-01-EE-II-SS-RR-AA.wav")]
+    rows = [_row(path, *match.groups()) for path, match in match_names(files, NAME, "03-01-EE-II-SS-RR-AA.wav")]
+    return tables.check(rows, Utterance, f"ravdess in {folder}")
 
 
 def _row(path: Path, emotion: str, statement: str, actor: str) -> dict[str, Any]:
@@ -76,10 +57,25 @@ def _row(path: Path, emotion: str, statement: str, actor: str) -> dict[str, Any]
         "speaker": f"ravdess/{actor}",
         "sex": "male" if int(actor) % 2 else "female",
         "language": "en",
-        "path": path,
+        "path": str(path),
         "emotion": EMOTIONS[emotion],
         "prompt": STATEMENTS[statement],
     }
+
+
+def release() -> Release:
+    """Return the 1,440 recordings, which are one archive on Zenodo."""
+    archive = File(
+        "Audio_Speech_Actors_01-24.zip",
+        (
+            "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+            "https://zenodo.org/api/records/1188976/files/Audio_Speech_Actors_01-24.zip/content",
+        ),
+        size=208_468_073,
+        checksum="md5:bc696df654c87fed845eb13823edef8a",
+    )
+    checksums = read_checksums(Path(__file__).with_name("ravdess.sha256"))
+    return Release(checksums=checksums, size=590_349_330, sources=(Archive(archive),))
 
 
 CORPUS = Corpus(
@@ -87,6 +83,7 @@ CORPUS = Corpus(
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), speech",
     size="1,440 recordings of 24 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC BY-NC-SA 4.0",
     citation=(
         "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
@@ -95,5 +92,5 @@ CORPUS = Corpus(
     source="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
     layout="Actor_01/03-01-01-01-01-01-01.wav, ... (or the same below Audio_Speech_Actors_01-24)",
     read=read,
-    downloads=RELEASE,
+    release=release,
 )

@@ -18,9 +18,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_names
 from emopipe.io.errors import UserError
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 EMOTIONS = {
     "a": "anger",
@@ -35,7 +39,7 @@ SPEAKERS = ("DC", "JE", "JK", "KL")
 NAME = re.compile(rf"(?:({'|'.join(SPEAKERS)})_)?({'|'.join(EMOTIONS)})(\d\d)")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of speakers and names.
 
     Raises:
@@ -43,14 +47,15 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     root = inner(inner(folder, "AudioData"), "ALL")
     files = [file for speaker in SPEAKERS for file in (root / speaker).glob("*.wav")] or root.glob("*.wav")
-    return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "like DC_a01.wav or DC/a01.wav")]
+    matches = match_names(files, NAME, "like DC_a01.wav or DC/a01.wav")
+    return tables.check([_row(path, *match.groups()) for path, match in matches], Utterance, f"savee in {folder}")
 
 
 def _row(path: Path, speaker: str | None, emotion: str, number: str) -> dict[str, Any]:
     speaker = speaker or path.parent.name
     if speaker not in SPEAKERS:
         raise UserError(
-            f"{path}: whose? expected a folder named after the speaker ({', '.join(SPEAKERS)}), or DC_a01.wav"
+            f"{path}: unknown speaker; expected a folder named after one ({', '.join(SPEAKERS)}), or DC_a01.wav"
         )
     return {
         "utterance": f"savee/{speaker}_{emotion}{number}",
@@ -58,7 +63,7 @@ def _row(path: Path, speaker: str | None, emotion: str, number: str) -> dict[str
         "speaker": f"savee/{speaker}",
         "sex": "male",
         "language": "en",
-        "path": path,
+        "path": str(path),
         "emotion": EMOTIONS[emotion],
     }
 
@@ -68,6 +73,7 @@ CORPUS = Corpus(
     title="Surrey Audio-Visual Expressed Emotion database (SAVEE)",
     size="480 recordings of 4 speakers, British English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="free for research, on registration",
     citation=(
         "S. Haq, P. J. B. Jackson: Multimodal Emotion Recognition. In W. Wang (ed.): Machine Audition: Principles, "

@@ -1,4 +1,4 @@
-"""How readers take in what a corpus folder holds: names and lines that follow a scheme, CSV columns."""
+"""What readers of corpora share: file names and lines that follow a scheme, columns of a CSV."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def inner(folder: Path, *names: str) -> Path:
 def match_names(files: Iterable[Path], scheme: re.Pattern[str], form: str) -> list[tuple[Path, re.Match[str]]]:
     """Return the files whose name without suffix follows ``scheme``, sorted by path, each with its match.
 
-    A few foreign files in a corpus folder are common (notes, songs, resource forks): they are left out
-    and counted in one printed line.
+    A few other files in a corpus folder are common (notes, songs, resource forks): they are left out, and counted in
+    one notice.
 
     Args:
         files: the files of one folder
@@ -29,15 +29,15 @@ def match_names(files: Iterable[Path], scheme: re.Pattern[str], form: str) -> li
         form: the scheme in words, for messages
 
     Raises:
-        UserError: if there are files and none follows the scheme
+        UserError: if there are files, but none follows the scheme
     """
     found = sorted(files)
     matches = [(file, match) for file in found if (match := scheme.fullmatch(file.stem))]
-    foreign = sorted(set(found) - {file for file, _ in matches})
-    if foreign and not matches:
-        raise UserError(f"{foreign[0]}: not a name of this corpus, nor is any of {len(found)}: expected {form}")
-    if foreign:
-        print(f"{foreign[0].parent}: left out {len(foreign)} file(s) not named {form}, the first {foreign[0].name}")
+    others = sorted(set(found) - {file for file, _ in matches})
+    if others and not matches:
+        raise UserError(f"{others[0]}: not a name of this corpus, nor is any of {len(found)}: expected {form}")
+    if others:
+        print(f"{others[0].parent}: left out {len(others)} file(s) not named {form}, the first {others[0].name}")
     return matches
 
 
@@ -46,28 +46,28 @@ def match_lines(
 ) -> list[tuple[Path, re.Match[str]]]:
     """Return the lines that follow ``scheme``, file by file, each with its match; what surrounds a line is stripped.
 
-    A few damaged lines are no reason to do without a corpus: they are left out and counted in one printed line.
+    A few damaged lines do not make a corpus useless: they are left out, and counted in one notice.
 
     Args:
         files: text files, in UTF-8 or Windows-1252
         scheme: pattern of the whole line
         form: the scheme in words, for messages
-        beginning: how the lines begin that are meant; others are passed over in silence
+        beginning: of the lines to read; others are skipped without a notice
 
     Raises:
         UserError: if there are such lines and none follows the scheme
     """
-    matches, foreign = [], []
+    matches, others = [], []
     for file in files:
         for number, line in enumerate(map(str.strip, read_lines(file)), start=1):
             if match := scheme.fullmatch(line):
                 matches.append((file, match))
             elif line and line.startswith(beginning):
-                foreign.append(f"{file}, line {number}: {line[:80]!r}")
-    if foreign and not matches:
-        raise UserError(f"{foreign[0]}: not a line of this corpus, nor is any of {len(foreign)}: expected {form}")
-    if foreign:
-        print(f"left out {len(foreign)} line(s) that do not read {form}; the first: {foreign[0]}")
+                others.append(f"{file}, line {number}: {line[:80]!r}")
+    if others and not matches:
+        raise UserError(f"{others[0]}: not a line of this corpus, nor is any of {len(others)}: expected {form}")
+    if others:
+        print(f"left out {len(others)} line(s) that do not read {form}; the first: {others[0]}")
     return matches
 
 

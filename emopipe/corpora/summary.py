@@ -1,4 +1,4 @@
-"""What a corpus holds, in a few small tables for the terminal."""
+"""A summary of a corpus for the terminal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pandas as pd
 
 from emopipe.schemas.manifest import DIMENSIONS, SETS
 
-SPEAKERS = 100  # shown by name, those with the most utterances; a corpus of thousands is not read to the end
+SPEAKERS = 100  # shown by name, those with the most utterances
 NAMES = 5  # shown of recordings with the same content, and of reasons
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Return what is known of the utterances: labels, and their counts by speaker and official split.
+    """Return the numbers of utterances with each kind of label, and by emotion, speaker and official split.
 
     Args:
         rows: the utterances, with the columns of :class:`emopipe.schemas.manifest.Utterance`
@@ -37,7 +37,7 @@ def describe(rows: pd.DataFrame) -> str:
 
 
 def describe_recordings(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Return durations, recordings that stand under several names, and why others cannot be used.
+    """Return durations, recordings that occur under several names, and why others cannot be used.
 
     Args:
         usable: recordings with ``utterance``, ``seconds``, and ``sha256`` of their sound

@@ -29,12 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import soundfile
 
 from emopipe.corpora.espeak import SAMPLE_RATE, Sentence, speak
 from emopipe.corpora.parameters import Synthetic
 from emopipe.corpora.synthetic_text import compose
 from emopipe.io.outputs import atomic_write
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 # Voices of the synthesiser that sound human, women and men in turn.
 VOICES = (
@@ -45,7 +48,7 @@ ACCENTS = ("en-us", "en-gb-x-rp", "en-gb-scotland")  # the voices come again wit
 
 @dataclass(frozen=True)
 class Profile:
-    """An emotion when it is strong: where it lies, and how the voice departs from the speaker's middle."""
+    """An emotion at full strength: its VAD, and how the voice departs from the speaker's middle."""
 
     share: float  # of the utterances
     vad: tuple[float, float, float]
@@ -96,7 +99,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Take:
-    """One utterance before it is spoken."""
+    """One utterance before its synthesis."""
 
     name: str
     emotion: str
@@ -105,8 +108,8 @@ class Take:
     cues: np.ndarray
 
 
-def make(folder: Path, settings: Synthetic) -> list[dict[str, Any]]:
-    """Speak the corpus into ``folder`` and return its rows, without duration and fingerprint.
+def make(folder: Path, settings: Synthetic) -> pd.DataFrame:
+    """Synthesise the corpus into ``folder`` and return its utterances, without duration and fingerprint.
 
     An utterance depends on the seed, on its speaker's number and on that speaker's utterances before it: more
     speakers, or more utterances, leave the first ones as they were.
@@ -124,12 +127,12 @@ def make(folder: Path, settings: Synthetic) -> list[dict[str, Any]]:
         for take, samples, rng in zip(takes, spoken, streams, strict=True):
             path = folder / f"{take.name}.wav"
             recording = _record(np.frombuffer(samples, np.int16), take.cues, rng)
-            content = BytesIO()  # libsndfile says nothing of a disk that is full when it closes a file
+            content = BytesIO()  # libsndfile does not report a disk that is full when it closes a file
             soundfile.write(content, recording, SAMPLE_RATE, subtype="PCM_16", format="WAV")
             with atomic_write(path) as part:
                 part.write_bytes(content.getvalue())
             rows.append(_row(take, speaker, path))
-    return rows
+    return tables.check(rows, Utterance, "synthetic")
 
 
 def _stream(seed: int, *key: int) -> np.random.Generator:
@@ -151,7 +154,7 @@ def _speaker(number: int, seed: int) -> Speaker:
 
 
 def _take(speaker: Speaker, number: int, first: list[str], rng: np.random.Generator) -> Take:
-    """Draw what is felt, then the words, the voice and the ratings that come of it.
+    """Draw the emotional state, then the words, the voice and the ratings that follow from it.
 
     Every speaker begins with the emotions ``first``, one utterance each, so that a small corpus has them all.
     """
@@ -164,8 +167,8 @@ def _take(speaker: Speaker, number: int, first: list[str], rng: np.random.Genera
     state = sum(weight * np.array(EMOTIONS[name].vad) for name, weight in mixture)
     shown = sum(weight * EMOTIONS[name].cues for name, weight in mixture)
     words = compose(state, rng)
-    meant = (state + words.vad) / 2  # the annotators hear the voice and understand the words
-    ratings = np.clip(np.rint(rng.normal(meant, DISAGREEMENT, (ANNOTATORS, 3))), 1, 5)
+    perceived = (state + words.vad) / 2  # the annotators hear the voice and understand the words
+    ratings = np.clip(np.rint(rng.normal(perceived, DISAGREEMENT, (ANNOTATORS, 3))), 1, 5)
     return Take(
         name=f"{speaker.name}_{number:03}",
         emotion=emotion,

@@ -1,8 +1,8 @@
 """The words of the synthetic corpus: templates rated for valence, arousal and dominance, and how one is chosen.
 
-What is said follows what is felt, loosely: every template has a place in the space of valence, arousal and dominance,
-and the nearer it lies to the speaker's state, the likelier it is taken. So the words of two emotions differ as far as
-the states do, a weak emotion is put mildly, and some sentences suit two emotions, as in conversation.
+The words follow the emotional state, loosely: every template has a place in the space of valence, arousal and
+dominance, and the nearer it is to the speaker's state, the likelier it is chosen. So the words of two emotions differ
+as far as the states do, a weak emotion is put mildly, and some sentences suit two emotions, as in conversation.
 
 The ratings are ours, by analogy with those of single words in Warriner, Kuperman and Brysbaert, "Norms of valence,
 arousal, and dominance for 13,915 English lemmas", Behavior Research Methods 45, 2013; they claim no more than that.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 OPENED = 0.4  # share of utterances that begin with one of the openers
-INDIFFERENT = 0.08  # share of utterances whose words do not follow the state: small talk, whatever is felt
+INDIFFERENT = 0.08  # share of utterances whose words do not follow the state: small talk in any emotion
 SPREAD = 0.5  # how far, in points of the scale, the words stray from the state
 
 CALM = np.array([3.0, 2.5, 3.2])  # the state that small talk suits

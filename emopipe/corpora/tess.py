@@ -8,8 +8,8 @@ are read from the file's name: the folders are named in several ways, ``OAF_Fear
 
 Licence: CC BY-NC-ND 4.0. Citation: see ``CORPUS``.
 
-Traps: two speakers cannot be divided into train, dev and test: choose another corpus beside this one, or
-``split.audio.strategy: random``, which says nothing about unseen speakers. One file is misnamed
+Traps: two speakers cannot be divided into train, dev and test: beside another corpus both are trained on; alone there
+is ``split.audio.strategy: random``, which says nothing about unseen speakers. One file is misnamed
 ``OA_bite_neutral.wav``; it is the older actress's. Some copies hold the whole corpus twice, one inside the other: one
 is read. The carrier sentence says nothing about the emotion: it is a prompt and no transcript.
 """
@@ -20,8 +20,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from emopipe.corpora.corpus import Corpus
 from emopipe.corpora.sources import inner, match_names
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance
 
 EMOTIONS = {
     "angry": "anger",
@@ -35,11 +39,12 @@ EMOTIONS = {
 NAME = re.compile(rf"([OY])AF?_(.+)_({'|'.join(EMOTIONS)})")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of folders and names."""
     root = inner(folder, "TESS Toronto emotional speech set data")
     files = list(root.glob("[OY]AF_*/*.wav")) or root.glob("*.wav")
-    return [_row(path, *match.groups()) for path, match in match_names(files, NAME, "like OAF_back_angry.wav")]
+    rows = [_row(path, *match.groups()) for path, match in match_names(files, NAME, "like OAF_back_angry.wav")]
+    return tables.check(rows, Utterance, f"tess in {folder}")
 
 
 def _row(path: Path, speaker: str, word: str, emotion: str) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def _row(path: Path, speaker: str, word: str, emotion: str) -> dict[str, Any]:
         "speaker": f"tess/{speaker}AF",
         "sex": "female",
         "language": "en",
-        "path": path,
+        "path": str(path),
         "emotion": EMOTIONS[emotion],
         "prompt": f"Say the word {word}",
     }
@@ -60,6 +65,7 @@ CORPUS = Corpus(
     title="Toronto Emotional Speech Set (TESS)",
     size="2,800 recordings of 2 speakers, English, acted",
     labels=tuple(EMOTIONS.values()),
+    branch="audio",
     licence="CC BY-NC-ND 4.0",
     citation="M. K. Pichora-Fuller, K. Dupuis: Toronto emotional speech set (TESS). Borealis, 2020",
     source="https://doi.org/10.5683/SP2/E8H2MF",

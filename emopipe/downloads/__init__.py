@@ -1,1 +1,1 @@
-"""Fetching corpora that may be downloaded: once for all clones, verified before use."""
+"""Downloads of corpora: once for all clones, verified before use."""

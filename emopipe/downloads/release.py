@@ -1,11 +1,11 @@
-"""What a download is: the files of a published corpus, where they are to be had, and how to know them again."""
+"""The description of a download: the files of a published corpus, their checksums, and the sources that have them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -21,7 +21,7 @@ class File:
 
     @property
     def largest(self) -> int:
-        """The number of bytes that the file cannot have more of."""
+        """The number of bytes that the file has at most."""
         return self.limit if self.size is None else self.size
 
 
@@ -41,49 +41,28 @@ class Files:
 
 @dataclass(frozen=True)
 class Release:
-    """The files of a corpus as published, and the ways to get them, the best first.
+    """The files of a corpus as published, and the sources that have them, the best first."""
 
-    ``digest`` is :func:`digest` of all of them. ``parts`` tells where to look for what is wrong in a large corpus: the
-    first digits of the digest of those files whose names begin with the key.
-    """
-
-    names: tuple[str, ...]  # paths below the corpus's folder
-    size: int  # bytes, of all of them together
-    digest: str
+    checksums: Mapping[str, str]  # sha256 in hexadecimal of each file, by its path below the corpus's folder
+    size: int  # bytes, of all files together
     sources: tuple[Archive | Files, ...]
-    parts: Mapping[str, str] = field(default_factory=dict)
 
     def mismatched(self, folder: Path) -> list[str]:
-        """Return the names of files below ``folder`` that are absent, or not as published as far as one can tell."""
-        found = fingerprints(folder, self.names)
-        absent = [name for name in self.names if not found[name]]
-        if absent or digest(found) == self.digest:
-            return absent
-        suspects = []
-        for prefix, first in self.parts.items():
-            part = {name: sha256 for name, sha256 in found.items() if name.startswith(prefix)}
-            suspects += [] if digest(part).startswith(first) else list(part)
-        return suspects or list(self.names)
+        """Return the names of the files below ``folder`` that are absent or not as published."""
+        paths = [folder / name for name in self.checksums]
+        with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
+            found = pool.map(lambda path: checksum(path, "sha256") if path.is_file() else "", paths)
+            return [
+                name
+                for (name, published), sha256 in zip(self.checksums.items(), found, strict=True)
+                if sha256 != published
+            ]
 
 
-def digest(fingerprints: Mapping[str, str]) -> str:
-    """Return one sha256 for many files: that of the lines ``sha256sum`` prints for them, sorted by name.
-
-    >>> digest({"b": "1" * 64, "a": "0" * 64}) == digest({"a": "0" * 64, "b": "1" * 64})
-    True
-    """
-    lines = "".join(f"{fingerprints[name]}  {name}\n" for name in sorted(fingerprints))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def fingerprints(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return the sha256 of each named file below ``folder``, in hexadecimal; empty where there is none."""
-    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        return dict(zip(names, pool.map(lambda name: _sha256(folder / name), names), strict=True))
-
-
-def _sha256(path: Path) -> str:
-    return checksum(path, "sha256") if path.is_file() else ""
+def read_checksums(path: Path) -> dict[str, str]:
+    """Read a list such as ``sha256sum`` prints; return the sha256 of each file by its name."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {name: sha256 for sha256, name in (line.split("  ", 1) for line in lines)}
 
 
 def checksum(path: Path, algorithm: str) -> str:

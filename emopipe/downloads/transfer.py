@@ -1,7 +1,10 @@
-"""Fetching one file: resumed after a cut, from one mirror or another, verified before it gets its name.
+"""Download of one file: resumed after an interruption, from any of its mirrors, verified before it gets its name.
 
-A file in progress is called ``NAME.part``; ``NAME.part.from`` says which URL it was begun at, and the version that was
+A file in progress is called ``NAME.part``; ``NAME.part.from`` holds the URL it was begun at and the version of the file
 there (RFC 9110: ``ETag``, ``Range``, ``If-Range``).
+
+The library pooch downloads and verifies files too; it neither resumes a download nor tries mirrors, which a corpus of
+hundreds of megabytes needs.
 """
 
 from __future__ import annotations
@@ -21,35 +24,35 @@ from emopipe.downloads.release import File, checksum
 from emopipe.io.errors import UserError
 
 CONNECTIONS = 8  # at a time, where a corpus consists of many files
-WAITS = (1, 2, 4, 8, 16, 32)  # seconds, growing, before the URLs that brought nothing are tried once more
+WAITS = (1, 2, 4, 8, 16, 32)  # seconds before each further round over the URLs, as long as they bring nothing
 TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 CHUNK = 1 << 16  # bytes
-PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class TransferError(Exception):
-    """A file could not be had; one line for each URL says why."""
+    """No URL served a file; the message has a line for each of them, with the reason."""
 
 
-class _Cut(Exception):  # noqa: N818 - what happened, not what it means
-    """The connection failed, or the server did: another try may go better."""
+class _Retry(Exception):  # noqa: N818 - what to do
+    """The connection or the server failed: another attempt may succeed."""
 
 
-class _Refused(Exception):  # noqa: N818
-    """What this URL serves is not what is wanted, and will not be the next time."""
+class _GiveUp(Exception):  # noqa: N818 - what to do
+    """This URL does not serve the published file, and will not do so the next time."""
 
 
-class Line:
-    """The connection of one run, and what is shown of its progress."""
+class Connection:
+    """The HTTP session of one download, and its progress bar."""
 
     def __init__(self, total: int, name: str) -> None:
         self.session = requests.Session()
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
         self.bar = tqdm(total=total or None, desc=name, unit="B", unit_scale=True, disable=None)
-        self.answered = False  # once somebody has, it is worth waiting for the connection to come back
+        self.answered = False  # once a server has, it is worth waiting for the connection to come back
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,47 +60,47 @@ class Line:
         self.session.close()
 
 
-def fetch(file: File, folder: Path, line: Line) -> Path:
+def fetch(file: File, folder: Path, connection: Connection) -> Path:
     """Return the file below ``folder``; it is fetched when it is not there, and verified in any case.
 
     Raises:
         TransferError: if no URL serves it
-        UserError: if what lies there is another file
-        OSError: if it cannot be written; what has come is kept
+        UserError: if another file has its name
+        OSError: if it cannot be written; what has been received is kept
     """
     target = folder / file.name
     if target.is_file():
         if wrong := _mismatch(target, file):
             raise UserError(f"{target}: {wrong}; remove it to have it fetched")
-        line.bar.update(target.stat().st_size)
+        connection.bar.update(target.stat().st_size)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    line.bar.update(_size(part))
-    _download(file, part, line)
+    connection.bar.update(_size(part))
+    _download(file, part, connection)
     _note(part).unlink(missing_ok=True)
     return part.rename(target)
 
 
-def _download(file: File, part: Path, line: Line) -> None:
-    """Fetch what is missing of ``part``, from the first URL that brings it."""
+def _download(file: File, part: Path, connection: Connection) -> None:
+    """Fetch what is missing of ``part``, from the first URL that serves it."""
     reasons: dict[str, str] = {}
     urls = list(file.urls)
-    fruitless = 0  # tries in a row that brought nothing
+    fruitless = 0  # attempts in a row that brought nothing
     while urls:
         url, before = urls[0], _size(part)
         try:
-            _receive(url, file, part, line)
+            _receive(url, file, part, connection)
             wrong = _mismatch(part, file)
             if not wrong:
                 return
-            _discard(part, line)
-            # Where a part of it had come earlier, from here or elsewhere, it may be that which is wrong.
-            raise _Cut(wrong) if before else _Refused(wrong)
-        except _Refused as reason:
+            _discard(part, connection)
+            # A part that had come earlier, from this URL or another, may be the one that is wrong.
+            raise _Retry(wrong) if before else _GiveUp(wrong)
+        except _GiveUp as reason:
             reasons[url] = str(reason)
             urls.remove(url)
-        except _Cut as reason:
+        except _Retry as reason:
             reasons[url] = str(reason)
             if _size(part) > before:
                 fruitless = 0
@@ -106,41 +109,41 @@ def _download(file: File, part: Path, line: Line) -> None:
             urls.append(urls.pop(0))
             rounds, rest = divmod(fruitless, len(urls))
             if not rest:
-                if rounds > (len(WAITS) if line.answered else 1):
+                if rounds > (len(WAITS) if connection.answered else 1):
                     break
                 time.sleep(WAITS[rounds - 1])
     raise TransferError("\n".join(f"  {url}: {reason}" for url, reason in reasons.items()))
 
 
-def _receive(url: str, file: File, part: Path, line: Line) -> None:
-    """Append to ``part`` what it lacks, or begin it anew where the server has no other way."""
+def _receive(url: str, file: File, part: Path, connection: Connection) -> None:
+    """Append to ``part`` what it lacks, or begin it anew where the server cannot resume."""
     have = _size(part)
     if have and have == file.size:
         return
     try:
-        with line.session.get(url, headers=_headers(url, part), stream=True, timeout=TIMEOUT) as response:
-            line.answered = True
+        with connection.session.get(url, headers=_headers(url, part), stream=True, timeout=TIMEOUT) as response:
+            connection.answered = True
             _check_status(response)
             start, total = _offer(response)
             if start not in (0, have):
-                _discard(part, line)
-                raise _Cut(f"does not go on from byte {have}")
+                _discard(part, connection)
+                raise _Retry(f"does not go on from byte {have}")
             _check_length(total, file)
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # nothing was missing
             if start == 0:
-                _discard(part, line)
+                _discard(part, connection)
                 _note(part).write_text(f"{url}\n{response.headers.get('ETag', '')}\n", encoding="utf-8")
             with part.open("ab") as out:
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     if out.tell() + len(chunk) > file.largest:
-                        raise _Refused(f"sends more than {file.largest} bytes")
+                        raise _GiveUp(f"sends more than {file.largest} bytes")
                     out.write(chunk)
-                    line.bar.update(len(chunk))
+                    connection.bar.update(len(chunk))
     except (requests.RequestException, HTTPError) as error:
-        raise _Cut(_words(error)) from None
+        raise _Retry(_cause(error)) from None
     if _size(part) < (total or 0):
-        raise _Cut(f"broke off after {_size(part)} of {total} bytes")
+        raise _Retry(f"broke off after {_size(part)} of {total} bytes")
 
 
 def _headers(url: str, part: Path) -> dict[str, str]:
@@ -157,14 +160,14 @@ def _headers(url: str, part: Path) -> dict[str, str]:
 def _check_status(response: requests.Response) -> None:
     status, encoding = response.status_code, response.headers.get("Content-Encoding", "identity")
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
-        kind = _Cut if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in PASSING else _Refused
+        kind = _Retry if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TEMPORARY else _GiveUp
         raise kind(f"status {status} {response.reason}")
     if encoding != "identity":
-        raise _Refused(f"compresses it by {encoding}, which was not asked for")
+        raise _GiveUp(f"compresses it by {encoding}, which was not asked for")
 
 
 def _offer(response: requests.Response) -> tuple[int | None, int | None]:
-    """Return at which byte an answer starts, and the size it announces for the whole file, as far as it says so."""
+    """Return the byte at which an answer starts, and the announced size of the whole file; None where not given."""
     if response.status_code == HTTPStatus.OK:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
@@ -178,13 +181,13 @@ def _check_length(total: int | None, file: File) -> None:
     if total is None:
         return
     if file.size is not None and total != file.size:
-        raise _Refused(f"announces {total} bytes; the published file has {file.size}")
+        raise _GiveUp(f"announces {total} bytes; the published file has {file.size}")
     if total > file.largest:
-        raise _Refused(f"announces {total} bytes; no more than {file.largest} are expected")
+        raise _GiveUp(f"announces {total} bytes; no more than {file.largest} are expected")
 
 
 def _mismatch(path: Path, file: File) -> str:
-    """Say in what a file differs from the published one; nothing where it does not."""
+    """Return how a file differs from the published one, empty where it does not."""
     if file.size is not None and path.stat().st_size != file.size:
         return f"{path.stat().st_size} bytes; the published file has {file.size}"
     algorithm, _, published = file.checksum.partition(":")
@@ -193,14 +196,14 @@ def _mismatch(path: Path, file: File) -> str:
     return ""
 
 
-def _words(error: Exception) -> str:
-    """Say what failed, by the innermost cause: libraries wrap it in layers of their own."""
+def _cause(error: Exception) -> str:
+    """Describe what failed by the innermost cause, which the libraries wrap several times."""
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return "no answer"
     while error.args and isinstance(cause := getattr(error.args[0], "reason", error.args[-1]), Exception):
         error = cause
-    said = re.sub(r"^\w+\(host=.*?\): ", "", str(error))  # the URL stands beside it anyway
-    return shorten(f"connection failed ({said or type(error).__name__})", 200)
+    message = re.sub(r"^\w+\(host=.*?\): ", "", str(error))  # the URL stands beside it anyway
+    return shorten(f"connection failed ({message or type(error).__name__})", 200)
 
 
 def _note(part: Path) -> Path:
@@ -211,7 +214,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _discard(part: Path, line: Line) -> None:
-    line.bar.update(-_size(part))
+def _discard(part: Path, connection: Connection) -> None:
+    connection.bar.update(-_size(part))
     part.unlink(missing_ok=True)
     _note(part).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Unpacking an archive that somebody else made: nothing leaves the folder, nothing is larger than the corpus."""
+"""Unpacking of an untrusted archive: nothing is written outside the folder, nothing larger than the corpus."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)  # what zipfile makes of bad bytes
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)  # what zipfile raises for bad bytes
 
 
 class ArchiveError(Exception):
-    """An archive is broken, hostile, or another than the published one; the message says how."""
+    """An archive is broken, hostile, or not the published one; the message says how."""
 
 
 def unpack(archive: Path, names: Sequence[str], size: int, folder: Path) -> None:
@@ -40,7 +46,7 @@ def unpack(archive: Path, names: Sequence[str], size: int, folder: Path) -> None
                 raise ArchiveError(f"holds {announced} bytes of the corpus; published are {size}")
             for name, member in members.items():
                 if not 0 <= member.header_offset < archive.stat().st_size:
-                    raise zipfile.BadZipFile(f"{name} is said to lie outside of it")
+                    raise zipfile.BadZipFile(f"{name} is declared to lie outside of it")
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with zipped.open(member) as source, target.open("wb") as out:
@@ -50,7 +56,7 @@ def unpack(archive: Path, names: Sequence[str], size: int, folder: Path) -> None
 
 
 def _choose(members: Sequence[zipfile.ZipInfo], names: Sequence[str]) -> dict[str, zipfile.ZipInfo]:
-    """Return the member of each name; one hostile member condemns the archive, wanted or not."""
+    """Return the member of each name; a single hostile member, wanted or not, is an error."""
     wanted = set(names)
     depths = {name.count("/") + 1 for name in names}
     chosen: dict[str, zipfile.ZipInfo] = {}

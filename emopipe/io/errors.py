@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emopipe.io.orphans import exit_with_parent
 
-# What the system says, and what is to be done about it.
+# What to do about an error of the system, by its number.
 REMEDIES = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room within your quota",
@@ -23,23 +23,24 @@ REMEDIES = {
     errno.EMFILE: "raise the limit on open files (`ulimit -n`)",
     errno.EIO: "look after that disk",
 }
-# Libraries write, too, and have words of their own: those in Rust (safetensors, tokenizers) give the system's number,
-# PyTorch and NumPy that less was written than wanted; SQLite keeps DVC's state.
+# Libraries report such errors in messages of their own: those in Rust (safetensors, tokenizers) give the number,
+# PyTorch and NumPy that less was written than wanted; SQLite holds DVC's state.
 NUMBERED = re.compile(r"\(os error (\d+)\)")
 SHORT = re.compile(r"PytorchStreamWriter|unexpected pos \d+|\d+ requested and \d+ written|disk I/O error|disk is full")
 
 
 class UserError(Exception):
-    """Something outside the program is wrong: a parameter, a file, a folder, missing weights.
+    """An error that the user can fix: in a parameter, a file, a folder, or missing weights.
 
-    The message names the thing, says what is wrong with it and what to do.
+    The message names the place, what is wrong with it, and what to do.
     """
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage; a :class:`UserError` and a fault of the system become a message alone, without a traceback.
+    """Run a stage; a :class:`UserError` or a system error (a full disk) is reported without a traceback.
 
-    Of processes that work together the first one says it. Where DVC or torchrun started the stage, it ends with them.
+    Of several processes of one training only the first one reports it. A stage that DVC or torchrun started ends when
+    they end.
     """
     if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         exit_with_parent()
@@ -48,24 +49,24 @@ def run_stage(stage: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except UserError as error:
-        _leave(str(error))
+        _exit(str(error))
     except Exception as error:
-        told = describe_fault(error, Path.cwd())
-        if told is None:
+        message = describe_fault(error, Path.cwd())
+        if message is None:
             raise
-        _leave(told)
+        _exit(message)
 
 
-def _leave(message: str) -> None:
+def _exit(message: str) -> None:
     sys.exit(f"error: {message}" if os.environ.get("RANK", "0") == "0" else 1)
 
 
 def describe_fault(error: BaseException, path: Path) -> str | None:
-    """Say which file the system would not read or write, why, and what to do; None where that is not what went wrong.
+    """Return a message about a file that the system could not read or write; None for an error of another kind.
 
     Args:
         error: as a library or the interpreter raised it
-        path: what was being written, for errors that do not say
+        path: the file being written, for errors that do not name one
     """
     number = _number(error)
     if number is None or isinstance(error, UserError):
@@ -78,12 +79,12 @@ def describe_fault(error: BaseException, path: Path) -> str | None:
 
 
 def _number(error: BaseException) -> int | None:
-    if isinstance(error, OSError):  # one without a file is of a connection, if not of a write that failed
-        return error.errno if error.errno in REMEDIES or error.filename is not None else _in_words(error)
-    return _in_words(error)
+    if isinstance(error, OSError):  # without a file name it is a connection's, unless a write failed
+        return error.errno if error.errno in REMEDIES or error.filename is not None else _from_message(error)
+    return _from_message(error)
 
 
-def _in_words(error: BaseException) -> int | None:
+def _from_message(error: BaseException) -> int | None:
     if found := NUMBERED.search(str(error)):
         return int(found[1])
     return errno.ENOSPC if SHORT.search(str(error)) else None

@@ -1,4 +1,4 @@
-"""Files that a stage leaves: each is there whole, or not at all."""
+"""Writing of output files, each of which is there complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from emopipe.io.errors import UserError, describe_fault
 
 @contextmanager
 def reporting_faults(path: Path) -> Iterator[None]:
-    """Say what it was that could not be written, or read for it, where the block fails for a fault of the system.
+    """Turn a system error in the block into a UserError that names ``path``.
 
     Raises:
-        UserError: saying why and what to do
+        UserError: with the reason and what to do
     """
     try:
         yield
     except Exception as error:
-        told = describe_fault(error, path)
-        if told is None:
+        message = describe_fault(error, path)
+        if message is None:
             raise
-        raise UserError(told) from error
+        raise UserError(message) from error
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a file to write to, which takes the place of ``path`` in one step when the block ends well.
+    """Yield a temporary file, which replaces ``path`` in one step when the block succeeds.
 
-    Until then ``path`` is what it was: a run that fails, is killed, or meets another run leaves no half of a file for
-    the next stage to take for a whole one. Its folder is made.
+    Until then ``path`` stays as it is: a run that fails, is killed, or meets another run leaves no partial file that
+    the next stage would take for a complete one. The folder is created.
 
     Raises:
-        UserError: if it cannot be written, saying why and what to do
+        UserError: if it cannot be written, with the reason and what to do
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -46,7 +46,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
                 left.unlink(missing_ok=True)
             part.touch()
-            mode = part.stat().st_mode  # as everybody's files have it; safetensors gives its own to their owner alone
+            mode = part.stat().st_mode  # of any new file; safetensors restricts its files to their owner
             yield part
             if not part.exists():
                 raise UserError(f"{path}: another run has written it meanwhile; let one run at a time do so")
@@ -64,5 +64,5 @@ def write_text(text: str, path: Path) -> None:
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write what JSON can hold, indented; NaN is none of it. See :func:`atomic_write`."""
+    """Write JSON, indented; NaN is an error. See :func:`atomic_write`."""
     write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", path)

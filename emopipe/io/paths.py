@@ -8,7 +8,7 @@ from emopipe.io.errors import UserError
 
 
 def is_path(name: str) -> bool:
-    """Tell a path from a name: it is absolute, begins with ``.`` or ``~``, or is a folder that exists."""
+    """Return whether a name is a path: absolute, beginning with ``.`` or ``~``, or a folder that exists."""
     return name.startswith(("/", ".", "~")) or Path(name).is_dir()
 
 
@@ -25,7 +25,7 @@ def local_folder(path: str, key: str) -> Path:
 
 
 def workspace_hint(path: Path) -> str:
-    """Return where a path that cannot be found was looked for, and why that may be another place than meant.
+    """Return a note on where an absent path was looked for, which may be another place than the user means.
 
     ``dvc exp run --queue`` and ``--temp`` work in a copy of the tracked files below ``.dvc/tmp/exps``.
     """

@@ -1,1 +1,1 @@
-"""Reading audio files that may be broken, and bringing them to 16 kHz mono."""
+"""Audio files: reading, checking, conversion to 16 kHz mono."""

@@ -1,4 +1,4 @@
-"""Audio files as they come: fingerprint and duration, and decoding that notices what is wrong with them."""
+"""Reading of audio files of any kind: fingerprint, duration, and decoding that notices what is wrong with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 BLOCK = 1 << 16  # frames decoded at a time: memory stays flat however long the recording
 
-# libsndfile shortens the frame count of a cut WAV, AIFF or AU file to what is there, and says so in its log alone.
+# libsndfile shortens the frame count of a cut WAV, AIFF or AU file to what is there, and tells so in its log alone.
 CUT = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 # A program that writes WAV to a pipe cannot know the length, and claims about the largest that fits 31 or 32 bits.
 PIPED = 2_000_000_000  # bytes
@@ -29,7 +29,7 @@ ROUNDED = 0.05  # s
 
 
 class Recording(NamedTuple):
-    """What holds an utterance: a file, or the segment of it between two times in seconds.
+    """The audio of an utterance: a file, or the segment of it between two times in seconds.
 
     A time that is NaN is the file's own beginning or end.
     """
@@ -39,7 +39,14 @@ class Recording(NamedTuple):
     end: float = math.nan
 
 
-class Rejected(Exception):  # noqa: N818 - a finding about a file, not an error of the program
+class Converted(NamedTuple):
+    """What is known of a recording that was converted to 16 kHz mono FLAC."""
+
+    samples: int
+    sha256: str  # of the FLAC file: the same for the same samples
+
+
+class RejectedError(Exception):
     """The audio of an utterance cannot be used; the message is one phrase that says why."""
 
 
@@ -88,23 +95,23 @@ def open_audio(path: Path) -> soundfile.SoundFile:
     """Open a recording.
 
     Raises:
-        Rejected: if the file is missing or may not be read, is not audio, was cut short, or promises no samples
+        RejectedError: if the file is missing or may not be read, is not audio, was cut short, or promises no samples
     """
     try:
         if not path.is_file():
-            raise Rejected("missing file")
+            raise RejectedError("missing file")
         with path.open("rb") as content:  # libsndfile calls every refusal a system error
             if not content.read(1):
-                raise Rejected("empty file of 0 bytes")
+                raise RejectedError("empty file of 0 bytes")
     except OSError as error:
-        raise Rejected(f"cannot be opened: {error.strerror}") from None
+        raise RejectedError(f"cannot be opened: {error.strerror}") from None
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
-        raise Rejected(f"not readable as audio: {_words(error)}") from None
+        raise RejectedError(f"not readable as audio: {_message(error)}") from None
     try:
         _check_header(file)
-    except Rejected:
+    except RejectedError:
         file.close()
         raise
     return file
@@ -113,28 +120,28 @@ def open_audio(path: Path) -> soundfile.SoundFile:
 def _check_header(file: soundfile.SoundFile) -> None:
     cut = CUT.search(file.extra_info)
     if cut and int(cut[1]) < PIPED:
-        raise Rejected(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
+        raise RejectedError(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
     if file.frames == UNKNOWN:
-        raise Rejected("no length in the header, as a program leaves it that was killed or wrote to a pipe")
+        raise RejectedError("no length in the header, as a program leaves it that was killed or wrote to a pipe")
     if file.frames == 0:
-        raise Rejected("no samples")
+        raise RejectedError("no samples")
     if not RATES[0] <= file.samplerate <= RATES[1]:
-        raise Rejected(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
+        raise RejectedError(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
 
 
 def segment(file: soundfile.SoundFile, recording: Recording) -> tuple[int, int | None]:
     """Return the first frame of a recording in its file, and the one after its last; None where the file ends.
 
     Raises:
-        Rejected: if the times are the wrong way round, or beyond the end of the file
+        RejectedError: if the times are the wrong way round, or beyond the end of the file
     """
     length = file.frames / file.samplerate
     start = 0.0 if math.isnan(recording.start) else recording.start
     if recording.end <= start:
-        raise Rejected(f"the segment ends at {recording.end:.6g} s and begins at {start:.6g} s")
+        raise RejectedError(f"the segment ends at {recording.end:.6g} s and begins at {start:.6g} s")
     if start >= length or recording.end > length + ROUNDED:
         times = f"{start:.6g} s" + ("" if math.isnan(recording.end) else f" to {recording.end:.6g} s")
-        raise Rejected(f"the segment ({times}) reaches beyond the end of the file, at {length:.6g} s")
+        raise RejectedError(f"the segment ({times}) reaches beyond the end of the file, at {length:.6g} s")
     last = None if math.isnan(recording.end) else min(round(recording.end * file.samplerate), file.frames)
     return round(start * file.samplerate), last
 
@@ -151,7 +158,7 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
         last: frame to stop before; None: the end of the file
 
     Raises:
-        Rejected: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
+        RejectedError: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
     """
     frames = first
     short = file.subtype == "PCM_16"
@@ -162,18 +169,20 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
                 file.seek(first)
             block = file.read(count, dtype="int16" if short else "float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise Rejected(f"damaged or truncated after {frames} of {file.frames} frames: {_words(error)}") from None
+            raise RejectedError(
+                f"damaged or truncated after {frames} of {file.frames} frames: {_message(error)}"
+            ) from None
         if not len(block):
             break
         bad = np.count_nonzero(~np.isfinite(block))
         if bad:
-            raise Rejected(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
+            raise RejectedError(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
         frames += len(block)
         if short:
             block = block.astype(np.float32) / 32768  # the same numbers as libsndfile's own, in a third of the time
         yield _average(block)
     if frames < (file.frames if last is None else last):
-        raise Rejected(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
+        raise RejectedError(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
 
 
 def _average(block: np.ndarray) -> np.ndarray:
@@ -187,6 +196,6 @@ def _average(block: np.ndarray) -> np.ndarray:
             return block.mean(axis=1)
 
 
-def _words(error: Exception) -> str:
-    """Return libsndfile's own words without the path, which stands beside the reason already."""
+def _message(error: Exception) -> str:
+    """Return libsndfile's message without the path, which the reason names already."""
     return getattr(error, "error_string", str(error)).removeprefix("Error : ").strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""Bringing recordings to the one form that every encoder hears: 16 kHz, mono, 16 bit, lossless."""
+"""Conversion of recordings to the one format that every backbone takes: 16 kHz, mono, 16 bit, lossless (FLAC)."""
 
 from __future__ import annotations
 
@@ -7,73 +7,46 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import soundfile
 import soxr
 from tqdm import tqdm
 
 from emopipe.io.errors import UserError
 from emopipe.io.orphans import begin_as_worker
-from emopipe.recordings.reading import Recording, Rejected, duration, fingerprint, mono_blocks, open_audio, segment
-from emopipe.schemas.manifest import SAMPLE_RATE, audio_path
+from emopipe.recordings.reading import (
+    Converted,
+    Recording,
+    RejectedError,
+    duration,
+    fingerprint,
+    mono_blocks,
+    open_audio,
+    segment,
+)
+from emopipe.schemas.manifest import SAMPLE_RATE
 
 Job = tuple[Recording, Path]  # source and target
 
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
 
-class Converted(NamedTuple):
-    """What a recording became."""
-
-    samples: int
-    sha256: str  # of the FLAC file: the same for the same samples
-
-
-def recordings(rows: pd.DataFrame, manifest: Path) -> list[Recording]:
-    """Return what holds each utterance of a manifest, whose paths are as seen from its folder."""
-    segments = zip(rows["path"], rows["start"], rows["end"], strict=True)
-    return [Recording(audio_path(manifest, path), start, end) for path, start, end in segments]
-
-
-def divide(rows: pd.DataFrame, outcomes: Sequence[Converted | Rejected]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the utterances whose recording can be used, and the others.
-
-    Args:
-        rows: the utterances
-        outcomes: what became of the recording of each
-
-    Returns:
-        the former with ``seconds`` and ``sha256`` of the sound, the latter with ``reason``
-    """
-    good = np.array([isinstance(outcome, Converted) for outcome in outcomes], dtype=bool)
-    usable = [outcome for outcome in outcomes if isinstance(outcome, Converted)]
-    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Rejected)]
-    return (
-        rows[good].assign(
-            sha256=[outcome.sha256 for outcome in usable], seconds=[one.samples / SAMPLE_RATE for one in usable]
-        ),
-        rows[~good].assign(reason=reasons),
-    )
-
-
-def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | Rejected]:
+def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | RejectedError]:
     """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
     return _in_processes(_attempt, jobs, workers)
 
 
-def try_all(sources: Sequence[Recording], workers: int) -> list[Converted | Rejected]:
-    """Return what :func:`convert_all` would make of each recording, and keep none of it."""
+def check_all(sources: Sequence[Recording], workers: int) -> list[Converted | RejectedError]:
+    """Return the outcome that :func:`convert_all` would have for each recording; no file is kept."""
     with TemporaryDirectory() as scratch:
         jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
-        return _in_processes(_attempt_and_forget, jobs, workers)
+        return _in_processes(_attempt_and_delete, jobs, workers)
 
 
 def _in_processes(
-    attempt: Callable[[Job], Converted | Rejected], jobs: Sequence[Job], workers: int
-) -> list[Converted | Rejected]:
+    attempt: Callable[[Job], Converted | RejectedError], jobs: Sequence[Job], workers: int
+) -> list[Converted | RejectedError]:
     with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
         try:
             results = pool.map(attempt, jobs, chunksize=8)  # raises too, if a worker is gone before all is handed out
@@ -85,16 +58,16 @@ def _in_processes(
             ) from None
 
 
-def _attempt_and_forget(job: Job) -> Converted | Rejected:
+def _attempt_and_delete(job: Job) -> Converted | RejectedError:
     outcome = _attempt(job)
     job[1].unlink(missing_ok=True)
     return outcome
 
 
-def _attempt(job: Job) -> Converted | Rejected:
+def _attempt(job: Job) -> Converted | RejectedError:
     try:
         return convert(*job)
-    except Rejected as reason:
+    except RejectedError as reason:
         return reason
 
 
@@ -105,7 +78,7 @@ def convert(source: Recording, target: Path) -> Converted:
     appears whole or not at all. A segment becomes what a file that had been cut there would become.
 
     Raises:
-        Rejected: if the source cannot be used
+        RejectedError: if the source cannot be used
         UserError: if the target cannot be written
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +104,7 @@ def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         low, high = min(low, block.min()), max(high, block.max())
         yield block
     if low == high != 0:  # zeros are silence, which is looked for at 16 bit
-        raise Rejected(f"constant signal: every sample is {low:.6g} of full scale")
+        raise RejectedError(f"constant signal: every sample is {low:.6g} of full scale")
 
 
 def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -148,7 +121,7 @@ class _Flac(soundfile.SoundFile):
     """A FLAC file to write, closed without waiting until the disk has it: that took longer than the conversion."""
 
     def flush(self) -> None:
-        """Leave it to the system when; a stage that the power fails is run again by DVC, whatever lies there."""
+        """Leave the time of writing to the system: after a power failure DVC runs the stage again in any case."""
 
 
 def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
@@ -166,9 +139,9 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
             f"{target}: cannot be written ({error}); is the disk full? Make room there, then run again"
         ) from None
     if samples < MIN_SAMPLES:
-        raise Rejected(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
+        raise RejectedError(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
     if silent:
-        raise Rejected(f"digital silence: all {samples} samples are zero at 16 bit")
+        raise RejectedError(f"digital silence: all {samples} samples are zero at 16 bit")
     if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
         raise UserError(f"{target}: not written whole; is the disk full? Make room there, then run again")
     return samples

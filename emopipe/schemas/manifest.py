@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -22,7 +23,7 @@ EMOTIONS: tuple[str, ...] = get_args(Emotion)
 Dimension = Literal["valence", "arousal", "dominance"]
 DIMENSIONS: tuple[str, ...] = get_args(Dimension)
 SETS = ("train", "dev", "test")
-SAMPLE_RATE = 16_000  # Hz, in which recordings are passed on: what every backbone was trained on
+SAMPLE_RATE = 16_000  # Hz, of the resampled recordings: what every backbone was trained on
 LONGEST = 200  # bytes of one part of an identifier: file systems take 255, and suffixes are added
 
 
@@ -39,7 +40,7 @@ def _not_negative(value: float) -> float:
 
 
 def _plain(value: str) -> str:
-    """An identifier becomes a file name: it must not leave its folder."""
+    """Check an identifier, which becomes a file name and must not leave its folder."""
     if any(part in ("", ".", "..") for part in value.split("/")) or re.search(r"[\\\x00-\x1f]", value):
         raise ValueError("must read corpus/name, without '..', backslashes or control characters")
     if any(len(part.encode()) > LONGEST for part in value.split("/")):
@@ -48,7 +49,7 @@ def _plain(value: str) -> str:
 
 
 def _one_line(value: str) -> str:
-    """A quotation mark that is never closed draws the rows that follow into a cell; no path holds a line end."""
+    """Check that a path is one line: a quotation mark that is never closed draws the rows below into the cell."""
     if re.search(r"[\x00-\x1f]", value):
         raise ValueError("control character or line end; is a quotation mark not closed?")
     return value
@@ -93,29 +94,42 @@ class Rejection(Row):
     reason: Annotated[str, Field(min_length=1)]
 
 
-def read_manifest(path: Path, foreign: bool = False) -> pd.DataFrame:
-    """Read a manifest as written; rows keep their order.
+def read_manifest(path: Path, escaped: bool = True) -> pd.DataFrame:
+    """Read a manifest; rows keep their order.
 
     Args:
         path: of the file
-        foreign: the user wrote it, not the pipeline
+        escaped: whether the pipeline wrote it; False for the user's own
 
     Raises:
         UserError: naming row and column of each violation, or the identifiers that occur twice
     """
-    frame = tables.read(path, Utterance, foreign)
+    frame = tables.read(path, Utterance, escaped)
     check_unique(frame, str(path))
     return frame
 
 
-def write_manifest(frame: pd.DataFrame, path: Path) -> None:
-    """Check and write a manifest."""
+def write_manifest(frame: pd.DataFrame, path: Path, changed: Sequence[str] | None = None) -> None:
+    """Check and write a manifest.
+
+    Args:
+        frame: the utterances
+        path: of the file
+        changed: for utterances that have been checked: the columns assigned since, which alone are checked; None: all
+
+    Raises:
+        UserError: naming row and column of each violation, or the identifiers that occur twice
+    """
     check_unique(frame, str(path))
-    tables.write(frame, path, Utterance)
+    tables.write(frame, path, Utterance, changed)
 
 
 def check_unique(frame: pd.DataFrame, name: str) -> None:
-    """Refuse a table in which one utterance stands twice."""
+    """Check that every utterance occurs once.
+
+    Raises:
+        UserError: naming those that occur more often
+    """
     twice = frame.loc[frame["utterance"].duplicated(), "utterance"].unique()
     if len(twice):
         shown = ", ".join(twice[: tables.SHOWN])
@@ -123,7 +137,7 @@ def check_unique(frame: pd.DataFrame, name: str) -> None:
 
 
 def audio_path(manifest: Path, path: str) -> Path:
-    """Return where the audio of a row of ``manifest`` lies.
+    """Return where the audio file of a row of ``manifest`` is.
 
     Raises:
         UserError: if it belongs to a downloaded corpus that is not in the cache

@@ -1,4 +1,4 @@
-"""The tables of data/splits: who is trained on and who is tested on, in what numbers, and what had leaked."""
+"""The tables of data/splits: the set of every utterance, the size of the sets, and the leakage report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emopipe.schemas.tables import Row
 
 
 class Item(Row):
-    """An utterance, who says it, and the set it is in."""
+    """An utterance with its speaker and its set: the columns that both branches have."""
 
     utterance: Identifier
     corpus: str
@@ -45,28 +45,28 @@ class TextItem(Item):
 
 
 class Leak(Row):
-    """A recording, a text or a speaker that stood in more than one set."""
+    """A recording, a text or a speaker that was in more than one set."""
 
     kind: Literal["recording", "text", "speaker"]
-    content: Annotated[str, Field(min_length=1)]  # the speaker, or how the hash of recording or text begins
+    content: Annotated[str, Field(min_length=1)]  # the speaker, or the first digits of the hash of recording or text
     sets: Literal["train|dev", "train|test", "dev|test", "train|dev|test"]
-    utterances: Annotated[int, Field(ge=1)]  # those outside the set that is held out most
+    utterances: Annotated[int, Field(ge=1)]  # those outside the strictest set
     action: Literal["left_out", "reported"]
 
 
 class Balance(Row):
-    """How much of a set is of one corpus, sex and emotion."""
+    """The number of utterances and speakers of one set, corpus, sex and emotion."""
 
     split: Set
     corpus: str
     sex: Sex
     emotion: Literal[Emotion, ""]
     utterances: Annotated[int, Field(ge=1)]
-    speakers: Annotated[int, Field(ge=0)]  # different ones, of those that are known
+    speakers: Annotated[int, Field(ge=0)]  # distinct known ones
 
 
 class TextBalance(Balance):
-    """The same of the text branch."""
+    """The same for the text branch."""
 
     rated: Annotated[int, Field(ge=0)]  # utterances with valence, arousal and dominance
 
@@ -80,7 +80,7 @@ TEXT_BALANCE = Path("data/splits/text_balance.csv")
 
 
 def same_text(texts: pd.Series) -> pd.Series:
-    """Return what texts that differ in case and spacing alone have in common.
+    """Return texts in a form that is equal for texts that differ in case and spacing alone.
 
     >>> same_text(pd.Series(["What  a day! ", "WHAT a day!"])).tolist()
     ['what a day!', 'what a day!']

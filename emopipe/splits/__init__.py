@@ -1,1 +1,1 @@
-"""Who is trained on and who is tested on, and the guard against leakage."""
+"""Division of the utterances into train, dev and test, and prevention of leakage."""

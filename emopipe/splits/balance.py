@@ -1,4 +1,4 @@
-"""What the sets consist of: emotions, sexes, speakers."""
+"""Tables of what each set holds: utterances and speakers by corpus, sex and emotion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def balance(rows: pd.DataFrame, row: type[Balance]) -> pd.DataFrame:
 
     Args:
         rows: the split of a branch
-        row: which counts are wanted
+        row: the model of the table, whose columns are returned
     """
     counts = [
         dict(zip(KEYS, key, strict=True))

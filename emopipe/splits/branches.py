@@ -1,4 +1,21 @@
-"""The two branches' rows: which are used, under which label, in which set."""
+"""The utterances of both branches: which are used, with which label, in which set.
+
+How the branches depend on each other:
+
+* The audio split never depends on the text: neither on ``data.text`` nor on ``split.text``.
+* The text split is drawn from the text alone: its rows, ``data.text`` and ``split.text``. Only where the audio branch
+  has the same utterance, or the same speaker, does the text take over the audio's set, so that what one branch tests
+  on is no training data of the other.
+* Each corpus is drawn by itself (see :mod:`emopipe.splits.strategies`), in both branches by the same code. So a corpus
+  is divided in the same way whether the audio branch lists it, lists further corpora beside it, or does not list it,
+  as long as both branches have the same utterances and labels of it and the same strategy, fractions and seed. With
+  the defaults this holds for every corpus without an official split: ``official`` draws it by speaker.
+
+An experiment on other audio corpora thus leaves the text split as it is, byte for byte, unless it gives the audio
+branch another strategy, other fractions, another seed or other labels while both branches use one corpus. With the
+strategies ``speaker_folds`` and ``leave_one_*_out`` the audio corpora are divided together, so there the list of audio
+corpora decides about a corpus that both branches use.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +26,7 @@ import pandas as pd
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS, SETS
 from emopipe.schemas.splits import AudioItem, Leak, TextItem, same_text
-from emopipe.splits.leakage import held_out_most, leave_out_copies, part_speakers
+from emopipe.splits.leakage import drop_duplicates_across_sets, resolve_speaker_overlap, strictest_set
 from emopipe.splits.parameters import Partition
 from emopipe.splits.strategies import assign, require_corpora
 
@@ -21,18 +38,18 @@ def split_audio(
     merge: dict[str, str],
     targets: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the audio branch's utterances with their emotion, VAD and set, and what had leaked between the sets.
+    """Return the audio branch's utterances with their emotion, VAD and set, and the leakage report.
 
     Args:
-        manifest: of data/audio
+        manifest: data/audio/manifest.csv
         settings: split.audio
         labels: emotions to keep; None for all that occur
         merge: emotions that count as another one
         targets: dimensions every utterance must be rated for, which is then all it needs; none: it needs an emotion
 
     Raises:
-        UserError: if the strategy cannot be followed, speakers cross sets that must not, a set is empty, or a label
-            cannot be learnt
+        UserError: if the strategy cannot be applied, a speaker is in two sets where that is an error, a set is empty,
+            or no training utterance has one of ``labels``
     """
     if manifest.empty:
         return manifest.reindex(columns=list(AudioItem.model_fields)), pd.DataFrame(columns=list(Leak.model_fields))
@@ -43,8 +60,8 @@ def split_audio(
         rows = _labelled(rows, labels or sorted(set(rows["emotion"]) - {""}))
     require_corpora(rows, settings, "split.audio")
     rows["split"] = assign(rows, settings, "split.audio")
-    rows, copies = leave_out_copies(rows, "sha256", "recording", "audio")
-    rows, speakers = part_speakers(rows, settings, "audio")
+    rows, copies = drop_duplicates_across_sets(rows, "sha256", "recording", "audio")
+    rows, speakers = resolve_speaker_overlap(rows, settings, "audio")
     if not targets:
         rows = _learnable(rows, labels or [])
     _require_sets(rows, "split.audio")
@@ -54,10 +71,9 @@ def split_audio(
 def split_text(
     manifest: pd.DataFrame, audio: pd.DataFrame, settings: Partition, labels: list[str] | None, merge: dict[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the text branch's utterances with VAD, emotion and set, and what had leaked between the sets.
+    """Return the text branch's utterances with VAD, emotion and set, and the leakage report.
 
-    What is in the audio split follows it there, by utterance, else by speaker (to the set held out most), so that
-    what one branch holds out the other one does too.
+    What is in the audio split takes over its set, by utterance, else by speaker (then the strictest set); see above.
 
     Args:
         manifest: data/raw/text.csv
@@ -67,7 +83,7 @@ def split_text(
         merge: emotions that count as another one
 
     Raises:
-        UserError: if the strategy cannot be followed, speakers cross sets that must not, or a set is empty
+        UserError: if the strategy cannot be applied, a speaker is in two sets where that is an error, or a set is empty
     """
     if manifest.empty:
         return manifest.reindex(columns=list(TextItem.model_fields)), pd.DataFrame(columns=list(Leak.model_fields))
@@ -78,17 +94,17 @@ def split_text(
     if rows.empty:
         raise UserError("data.text: no utterance has valence, arousal and dominance, or an emotion of data.text.labels")
     require_corpora(rows, settings, "split.text")
-    sets = _following(rows, audio)
-    own = rows[sets == ""]
-    if len(own) < len(rows):
-        print(f"text: {len(rows) - len(own)} of {len(rows)} utterances follow the audio split")
-        _require_tested(rows.assign(split=sets)[sets != ""], settings)
-    if len(own):
-        sets[own.index] = assign(own, settings, "split.text")
+    sets = _audio_sets(rows, audio)
+    following = sets != ""
+    if following.any():
+        print(f"text: {following.sum()} of {len(rows)} utterances follow the audio split")
+        _require_tested(rows.assign(split=sets)[following], settings)
+    if not following.all():  # drawn from all rows, so that those of the others do not depend on which ones follow
+        sets = sets.where(following, assign(rows, settings, "split.text"))
     rows["split"] = sets
     rows["text"] = same_text(rows["transcript"])
-    rows, copies = leave_out_copies(rows, "text", "text", "text")
-    rows, speakers = part_speakers(rows, settings, "text", audio)
+    rows, copies = drop_duplicates_across_sets(rows, "text", "text", "text")
+    rows, speakers = resolve_speaker_overlap(rows, settings, "text", audio)
     _require_sets(rows, "split.text")
     return rows[list(TextItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
@@ -110,31 +126,31 @@ def _labelled(rows: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
 
 def _learnable(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """Return the rows whose emotion is in the training set, where every one of ``labels`` has to be."""
-    learnt = set(rows.loc[rows["split"] == "train", "emotion"])
-    if absent := sorted(set(labels) - learnt):
+    trained = set(rows.loc[rows["split"] == "train", "emotion"])
+    if absent := sorted(set(labels) - trained):
         raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
-    unlearnt = ", ".join(sorted(set(rows["emotion"]) - learnt))
-    message = f"audio: {{}} left out: no training utterance has their emotion ({unlearnt})"
-    return _keep(rows, rows["emotion"].isin(learnt), message)
+    others = ", ".join(sorted(set(rows["emotion"]) - trained))
+    message = f"audio: {{}} left out: no training utterance has their emotion ({others})"
+    return _keep(rows, rows["emotion"].isin(trained), message)
 
 
-def _following(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
-    """Return the audio branch's set of each row, empty where it knows neither utterance nor speaker."""
+def _audio_sets(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
+    """Return the audio branch's set of each row, empty where it has neither the utterance nor the speaker."""
     by_utterance = rows["utterance"].map(audio.set_index("utterance")["split"].to_dict()).astype(object)
-    return by_utterance.fillna(rows["speaker"].map(held_out_most(audio, "speaker"))).fillna("")
+    return by_utterance.fillna(rows["speaker"].map(strictest_set(audio, "speaker"))).fillna("")
 
 
 def _require_tested(rows: pd.DataFrame, settings: Partition) -> None:
-    astray = rows[rows["corpus"].isin(settings.test_corpora) & (rows["split"] != "test")]
-    if len(astray):
+    others = rows[rows["corpus"].isin(settings.test_corpora) & (rows["split"] != "test")]
+    if len(others):
         raise UserError(
-            f"split.text.test_corpora: {len(astray)} utterances of {', '.join(sorted(astray['corpus'].unique()))} "
+            f"split.text.test_corpora: {len(others)} utterances of {', '.join(sorted(others['corpus'].unique()))} "
             "follow the audio split, where they are not in test; set split.audio in the same way"
         )
 
 
 def _keep(rows: pd.DataFrame, kept: pd.Series, message: str) -> pd.DataFrame:
-    """Return the rows that are kept, and say how many are not."""
+    """Return the rows that are kept, with a notice of how many are not."""
     if not kept.all():
         print(message.format(f"{(~kept).sum()} of {len(rows)} utterances"))
     return rows[kept].copy()

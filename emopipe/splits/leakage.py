@@ -1,4 +1,7 @@
-"""The guard against leakage: what is tested on must not have been trained on, under whatever name."""
+"""Prevention of leakage: what a model is tested on must not have been in its training set, under any name.
+
+Of two sets the later one in train, dev, test is the stricter: what is in both stays in the stricter set alone.
+"""
 
 from __future__ import annotations
 
@@ -15,80 +18,81 @@ from emopipe.splits.parameters import Partition
 Kind = Literal["recording", "text", "speaker"]
 SHOWN = 3  # speakers named in a message
 
-RANK = {name: i for i, name in enumerate(SETS)}  # the higher, the more it is held out
+STRICTNESS = {name: i for i, name in enumerate(SETS)}
 
 
-def held_out_most(rows: pd.DataFrame, column: str) -> dict[str, str]:
-    """Return for each known content of a column the set held out most in which it stands.
+def strictest_set(rows: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return for each value of a column the strictest set that holds it; an empty value is unknown and left out.
 
     >>> rows = pd.DataFrame({"speaker": ["a", "a", "b", ""], "split": ["dev", "train", "train", "test"]})
-    >>> held_out_most(rows, "speaker")
+    >>> strictest_set(rows, "speaker")
     {'a': 'dev', 'b': 'train'}
     """
     known = rows[rows[column] != ""]
-    return known["split"].map(RANK).groupby(known[column]).max().map(SETS.__getitem__).to_dict()
+    return known["split"].map(STRICTNESS).groupby(known[column]).max().map(SETS.__getitem__).to_dict()
 
 
-def crossing(rows: pd.DataFrame, column: str, others: pd.DataFrame | None = None) -> pd.Series:
-    """Return True for every row whose content also stands in a set that is held out more.
-
-    A copy in test takes the place of one in dev, and that of one in train: the test set stays whole.
+def leaking_rows(rows: pd.DataFrame, column: str, others: pd.DataFrame | None = None) -> pd.Series:
+    """Return True for every row whose value is also in a stricter set than its own.
 
     Args:
         rows: with columns ``column`` and ``split``
-        column: what must not cross sets (a hash, a text, a speaker); empty where it is not known
-        others: rows of another table, whose copies count too
+        column: what must be in one set alone (a hash, a text, a speaker); empty where it is not known
+        others: rows of another table, whose values count too
     """
-    most = held_out_most(_all(rows, others), column)
-    return rows["split"].map(RANK) < rows[column].map(most).map(RANK)  # False where there is no content
+    strictest = strictest_set(_all(rows, others), column)
+    # False where the value is unknown
+    return rows["split"].map(STRICTNESS) < rows[column].map(strictest).map(STRICTNESS)
 
 
-def leave_out_copies(rows: pd.DataFrame, column: str, kind: Kind, branch: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep each content of a column in the set held out most alone, and say so.
+def drop_duplicates_across_sets(
+    rows: pd.DataFrame, column: str, kind: Kind, branch: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep each value of a column in its strictest set alone, with a notice of what is left out.
 
     Returns:
-        the rows that are left, and what had leaked, as a table of :class:`Leak`
+        the remaining rows, and what had leaked, as a table of :class:`Leak`
     """
-    astray = crossing(rows, column)
-    if astray.any():
-        print(f"{branch}: {astray.sum()} of {len(rows)} utterances left out: the same {kind} stands in another set")
-    return rows[~astray].copy(), _leaks(rows, astray, column, kind, "left_out")
+    leaking = leaking_rows(rows, column)
+    if leaking.any():
+        print(f"{branch}: {leaking.sum()} of {len(rows)} utterances left out: the same {kind} is in another set")
+    return rows[~leaking].copy(), _leaks(rows, leaking, column, kind, "left_out")
 
 
-def part_speakers(
+def resolve_speaker_overlap(
     rows: pd.DataFrame, settings: Partition, branch: str, others: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Deal with speakers in more than one set as ``speaker_overlap`` says; an unknown one never crosses.
+    """Treat speakers in more than one set as ``speaker_overlap`` says; unknown speakers are never the same.
 
     Args:
         rows: with columns ``speaker`` and ``split``
         settings: split.BRANCH
         branch: audio or text
-        others: the other branch's rows, where what it tests on must not be trained on here
+        others: the other branch's rows, whose test speakers must not be trained on here either
 
     Returns:
-        the rows that are left, and what leaked, as a table of :class:`Leak`
+        the remaining rows, and what leaked, as a table of :class:`Leak`
 
     Raises:
-        UserError: if there are any, and they are an error
+        UserError: if there are any, and ``speaker_overlap`` is ``error``
     """
-    astray = crossing(rows, "speaker", others)
+    leaking = leaking_rows(rows, "speaker", others)
     dropped = settings.speaker_overlap == "drop"
-    if astray.any():
+    if leaking.any():
         key = f"split.{branch}.speaker_overlap"
-        names = sorted(rows.loc[astray, "speaker"].unique())
-        found = f"{len(names)} of {(rows['speaker'].unique() != '').sum()} speakers stand in more than one set"
+        names = sorted(rows.loc[leaking, "speaker"].unique())
+        found = f"{len(names)} of {(rows['speaker'].unique() != '').sum()} speakers are in more than one set"
         found += f" ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
         if settings.speaker_overlap == "error":
-            both = others is not None and crossing(others, "speaker").any()
+            both = others is not None and leaking_rows(others, "speaker").any()
             raise UserError(
                 f"{key}: {found}; choose {'split.audio.strategy and ' if both else ''}split.{branch}.strategy: "
-                "speaker, or let speaker_overlap drop their utterances outside the set held out most, or report them"
+                "speaker, or set speaker_overlap to drop (keep them in the strictest set alone) or warn"
             )
-        action = f"{astray.sum()} of {len(rows)} utterances left out" if dropped else "kept"
+        action = f"{leaking.sum()} of {len(rows)} utterances left out" if dropped else "kept"
         print(f"{branch}: {found}: {action} ({key}: {settings.speaker_overlap})")
-    leaks = _leaks(rows, astray, "speaker", "speaker", "left_out" if dropped else "reported", others)
-    return rows[~astray].copy() if dropped else rows, leaks
+    leaks = _leaks(rows, leaking, "speaker", "speaker", "left_out" if dropped else "reported", others)
+    return rows[~leaking].copy() if dropped else rows, leaks
 
 
 def _all(rows: pd.DataFrame, others: pd.DataFrame | None) -> pd.DataFrame:
@@ -96,9 +100,9 @@ def _all(rows: pd.DataFrame, others: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _leaks(
-    rows: pd.DataFrame, astray: pd.Series, column: str, kind: Kind, action: str, others: pd.DataFrame | None = None
+    rows: pd.DataFrame, leaking: pd.Series, column: str, kind: Kind, action: str, others: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    utterances = rows.loc[astray, column].value_counts()
+    utterances = rows.loc[leaking, column].value_counts()
     everywhere = _all(rows, others)
     copies = everywhere[everywhere[column].isin(utterances.index)]
     leaks = [

@@ -1,18 +1,23 @@
-"""Who is trained on, who picks the epoch, and who is tested on.
+"""Strategies that assign utterances to train, dev and test.
 
-Which set an utterance is in depends on the seed and on the utterances there are, not on their order.
+Which set an utterance is in depends on the seed and on the utterances there are, not on their order. Groups are drawn
+corpus by corpus, so that a corpus is divided in the same way whichever others are listed beside it. Two kinds of
+corpora are drawn together, as one: those that share a speaker, who must not be in two sets, and those with too few
+groups to be divided alone. The folds alone are made of the groups of all corpora.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from emopipe.io.errors import UserError
 from emopipe.splits.parameters import Partition
 
 CANDIDATES = 300  # random draws of groups, of which the best balanced is taken
+MIN_GROUPS = 3  # one for each set
 
 
 def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
@@ -29,15 +34,15 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
     """
     match settings.strategy:
         case "speaker":
-            return _drawn(rows, _speakers(rows, key), settings, key)
+            return _random_groups(rows, _speakers(rows, key), settings, key)
         case "session":
-            return _drawn(rows, _sessions(rows, key), settings, key)
+            return _random_groups(rows, _sessions(rows, key), settings, key)
         case "random":
-            return _drawn(rows, rows["utterance"], settings, key)
+            return _random_groups(rows, rows["utterance"], settings, key)
         case "official":
             return _official(rows, settings, key)
         case "corpus":
-            return _with_dev(rows, _smallest(rows), rows["corpus"].isin(settings.test_corpora), settings)
+            return _add_dev(rows, _unit(rows), rows["corpus"].isin(settings.test_corpora), settings)
         case "speaker_folds":
             return _fold(rows, _speakers(rows, key), settings.folds, settings, key)
         case "leave_one_speaker_out":
@@ -47,21 +52,21 @@ def assign(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
 
 
 def require_corpora(rows: pd.DataFrame, settings: Partition, key: str) -> None:
-    """Check that the test corpora are there, that others are, and that it is the strategy that wants them.
+    """Check that the strategy ``corpus``, and no other, names test corpora, and that there are such and others.
 
     Raises:
         UserError: if not
     """
-    there, wanted = sorted(rows["corpus"].unique()), settings.test_corpora
+    known, tested = sorted(rows["corpus"].unique()), settings.test_corpora
     if settings.strategy != "corpus":
-        if wanted:
+        if tested:
             raise UserError(f"{key}.test_corpora: set, but {key}.strategy is {settings.strategy}; choose corpus, or []")
-    elif not wanted:
-        raise UserError(f"{key}.test_corpora: empty; name the corpora to test on, of {', '.join(there)}")
-    elif unknown := sorted(set(wanted) - set(there)):
-        raise UserError(f"{key}.test_corpora: no utterance is of {', '.join(unknown)}; there are {', '.join(there)}")
-    elif set(there) == set(wanted):
-        raise UserError(f"{key}.test_corpora: leaves none of {', '.join(there)} to train on")
+    elif not tested:
+        raise UserError(f"{key}.test_corpora: empty; name the corpora to test on, of {', '.join(known)}")
+    elif unknown := sorted(set(tested) - set(known)):
+        raise UserError(f"{key}.test_corpora: no utterance is of {', '.join(unknown)}; there are {', '.join(known)}")
+    elif set(known) == set(tested):
+        raise UserError(f"{key}.test_corpora: leaves none of {', '.join(known)} to train on")
 
 
 def _speakers(rows: pd.DataFrame, key: str) -> pd.Series:
@@ -80,66 +85,90 @@ def _require(rows: pd.DataFrame, column: str, key: str) -> None:
         raise UserError(f"{key}.strategy: the {column}s of {', '.join(unknown)} are unknown; choose random or official")
 
 
-def _smallest(rows: pd.DataFrame) -> pd.Series:
-    """Return what may be drawn by itself: a speaker, or an utterance of one who is unknown."""
+def _unit(rows: pd.DataFrame) -> pd.Series:
+    """Return the smallest group that can be drawn: a speaker, or an utterance whose speaker is unknown."""
     return rows["speaker"].where(rows["speaker"] != "", rows["utterance"])
 
 
-def _drawn(rows: pd.DataFrame, groups: pd.Series, settings: Partition, key: str) -> pd.Series:
-    if groups.nunique() < 3:
-        raise UserError(f"{key}.strategy: {settings.strategy} needs 3 groups or more, here are {groups.nunique()}")
-    tested = rows.index.isin(_draw(rows, groups, settings.fractions[2], 2, settings.seed))
-    return _with_dev(rows, groups, tested, settings)
+def _random_groups(rows: pd.DataFrame, groups: pd.Series, settings: Partition, key: str) -> pd.Series:
+    if groups.nunique() < MIN_GROUPS:
+        raise UserError(
+            f"{key}.strategy: {settings.strategy} needs {MIN_GROUPS} groups or more, here are {groups.nunique()}"
+        )
+    sets = pd.Series("train", index=rows.index)
+    for own in _pools(rows, groups, MIN_GROUPS):
+        theirs = groups[own.index]
+        if theirs.nunique() < MIN_GROUPS:
+            names = ", ".join(sorted(own["corpus"].unique()))
+            print(f"{key}: {names}: all in train, since {theirs.nunique()} group(s) cannot be divided into three sets")
+            continue
+        tested = own.index.isin(_sample_groups(own, theirs, settings.fractions[2], 2, settings.seed))
+        sets[own.index] = _add_dev(own, theirs, tested, settings)
+    return sets
+
+
+def _pools(rows: pd.DataFrame, groups: pd.Series, least: int) -> Iterator[pd.DataFrame]:
+    """Yield the rows of each corpus; those with fewer than ``least`` groups, or that share one, come as one."""
+    few = groups.groupby(rows["corpus"]).transform("nunique") < least
+    shared = rows["corpus"].groupby(groups).transform("nunique") > 1
+    together = few | shared.groupby(rows["corpus"]).transform("any")
+    for _, own in rows.groupby(rows["corpus"].mask(together, "")):
+        yield own
 
 
 def _fold(rows: pd.DataFrame, groups: pd.Series, folds: int | None, settings: Partition, key: str) -> pd.Series:
-    """GroupScores in order, in contiguous folds (None: as many as groups); one is the test set."""
+    """Cut the sorted groups into contiguous folds (None: one for each group), of which one is the test set."""
     names = sorted(groups.unique())
     folds = folds or len(names)
     if folds > len(names):
         raise UserError(f"{key}.folds: {folds}, but there are {len(names)} speakers")
     if settings.fold >= folds:
         raise UserError(f"{key}.fold: {settings.fold}; with {folds} folds choose 0 to {folds - 1}")
-    return _with_dev(rows, groups, groups.isin(np.array_split(names, folds)[settings.fold]), settings)
+    return _add_dev(rows, groups, groups.isin(np.array_split(names, folds)[settings.fold]), settings)
 
 
 def _official(rows: pd.DataFrame, settings: Partition, key: str) -> pd.Series:
-    """The corpus's own split; a corpus without one is split by speaker, or at random where none is known."""
+    """The corpora's own sets; those without any are drawn by speaker, or by utterance where a speaker is unknown."""
+    known = (rows["speaker"] != "").groupby(rows["corpus"]).transform("all")
+    groups = rows["speaker"].where(known, rows["utterance"])
     sets = rows["split"].copy()
     for corpus, own in rows.groupby("corpus", sort=True):
         given = set(own["split"]) - {""}
-        groups = own["speaker"] if (own["speaker"] != "").all() else own["utterance"]
-        if not given:
-            sets[own.index] = _drawn(own, groups, settings, key)
-        elif "" in set(own["split"]):
+        if given and "" in set(own["split"]):
             raise UserError(f"{key}.strategy: official: {corpus} gives a split for some rows and not for others")
-        elif "train" in given and "dev" not in given:
-            sets[own.index] = _with_dev(own, groups, own["split"] == "test", settings)
+        if "train" in given and "dev" not in given:
+            sets[own.index] = _add_dev(own, groups[own.index], own["split"] == "test", settings)
+    if (sets == "").any():
+        sets[sets == ""] = _random_groups(rows[sets == ""], groups[sets == ""], settings, key)
     return sets
 
 
-def _with_dev(rows: pd.DataFrame, groups: pd.Series, tested: pd.Series | np.ndarray, settings: Partition) -> pd.Series:
-    """Return the sets, given which rows are the test set: dev is drawn from the others, if they can be divided."""
+def _add_dev(rows: pd.DataFrame, groups: pd.Series, tested: pd.Series | np.ndarray, settings: Partition) -> pd.Series:
+    """Return the sets, given which rows are the test set: dev is drawn from the others, where they can be divided."""
     train, dev, _ = settings.fractions
     sets = pd.Series("train", index=rows.index)
     sets[tested] = "test"
-    rest = sets.index[sets == "train"]
-    if groups[rest].nunique() > 1:
-        sets[_draw(rows.loc[rest], groups[rest], dev / (train + dev), 1, settings.seed)] = "dev"
+    for own in _pools(rows[sets == "train"], groups[sets == "train"], 2):
+        if groups[own.index].nunique() > 1:
+            sets[_sample_groups(own, groups[own.index], dev / (train + dev), 1, settings.seed)] = "dev"
     return sets
 
 
-def _draw(rows: pd.DataFrame, groups: pd.Series, share: float, spare: int, seed: int) -> pd.Index:
+def _sample_groups(rows: pd.DataFrame, groups: pd.Series, share: float, spare: int, seed: int) -> pd.Index:
     """Return the rows of whole groups: about ``share`` of every emotion, in all and of every corpus and sex.
 
-    Sex is balanced because it shifts what emotions sound like: a model that hardly heard women in training
-    would be judged on women alone. ``spare`` groups are left in any case.
+    Sex is balanced because it shifts what emotions sound like: a model that was hardly trained on women would be judged
+    on women alone. ``spare`` groups are left in any case.
+
+    The candidates are those of scikit-learn's ``GroupShuffleSplit(CANDIDATES, test_size=number, random_state=seed)``,
+    which is not imported because that takes a second.
     """
     strata = [rows["emotion"], rows["corpus"] + "/" + rows["sex"] + "/" + rows["emotion"]]
     codes = [pd.factorize(stratum, sort=True)[0] for stratum in strata]
-    number = min(max(1, round(share * groups.nunique())), groups.nunique() - spare)
-    splitter = GroupShuffleSplit(n_splits=CANDIDATES, test_size=number, random_state=seed)
-    candidates = (chosen for _, chosen in splitter.split(rows, groups=groups))
+    names, group = np.unique(groups, return_inverse=True)
+    number = min(max(1, round(share * len(names))), len(names) - spare)
+    draw = np.random.RandomState(seed)  # its stream is frozen, so that a seed means the same split for ever
+    candidates = (np.isin(group, draw.permutation(len(names))[:number]) for _ in range(CANDIDATES))
     return rows.index[min(candidates, key=lambda chosen: sum(_imbalance(code, chosen, share) for code in codes))]
 
 
@@ -148,6 +177,6 @@ def _imbalance(codes: np.ndarray, chosen: np.ndarray, share: float) -> float:
     totals = np.bincount(codes)
     counts = np.bincount(codes[chosen], minlength=len(totals))
     # Relative to the stratum's size, so that a rare one counts as much as a common one; one that is wholly
-    # on one side cannot be learnt or cannot be scored, which is worse than any unevenness.
+    # on one side cannot be learned or cannot be scored, which is worse than any unevenness.
     one_sided = (counts == 0) | (counts == totals)
     return float((np.abs(counts / totals - share) + one_sided).sum())

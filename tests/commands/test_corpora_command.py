@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,9 @@ def corpora(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["corpora", *arguments])
-        command.main()
+        parser = argparse.ArgumentParser()
+        command.configure(parser)
+        command.run(parser.parse_args(arguments))
         return capsys.readouterr().out
 
     return run
@@ -47,6 +48,14 @@ def test_the_list_tells_of_every_corpus_what_it_is_and_how_to_get_it(corpora):
         assert f"{key}:FOLDER, which holds {corpus.layout}" in said
         assert corpus.labels and set(corpus.labels) <= {*EMOTIONS, *DIMENSIONS}
         assert ", ".join(corpus.labels) in said
+
+
+def test_the_table_has_a_row_of_four_cells_for_every_corpus_and_both_branches_mean_words_and_sound():
+    rows = [line.strip("|").split("|") for line in command.table().splitlines()]
+    assert {len(cells) for cells in rows} == {4}
+    assert [cells[0].strip(" `") for cells in rows[2:]] == ["synthetic", *CORPORA]
+    for key, corpus in CORPORA.items():
+        assert (corpus.branch == "text") == ("text alone" in corpus.size), key
 
 
 def write_own(folder: Path) -> None:
@@ -109,9 +118,9 @@ def test_a_check_rejects_what_the_resample_stage_rejects_and_writes_nothing(corp
 
 def test_corpora_without_audio_or_labels_are_checked_and_the_good_ones_beside_a_bad_one(corpora, tmp_path):
     (tmp_path / "own.csv").write_text("utterance,corpus,transcript\nx/1,x,Yes.\n")
-    said = corpora("check", "own.csv", "demo")
-    assert "rejected     0 of 6 recordings" in said and "6 of demo" in said
-    assert said.count("rejected") == 1 and "duration" not in said.split("demo")[0]
+    said = corpora("check", "own.csv", "synthetic")
+    assert "rejected     0 of 6 recordings" in said and "6 of synthetic" in said
+    assert said.count("rejected") == 1 and "duration" not in said.split("synthetic")[0]
     (tmp_path / "bad.csv").write_text("utterance,corpus,emotion\nx/1,x,rage\n")
     with pytest.raises(UserError, match="2 of 3 corpora cannot be read"):
         corpora("check", "bad.csv", "own.csv", "emodb:nowhere")

@@ -21,12 +21,10 @@ from emopipe.corpora import audformat_database
 from emopipe.corpora.catalogue import read_branches
 from emopipe.corpora.parameters import Synthetic
 from emopipe.io.errors import UserError
-from emopipe.recordings.reading import Recording
-from emopipe.recordings.resampling import try_all
-from emopipe.schemas import tables
-from emopipe.schemas.manifest import Utterance
+from emopipe.recordings.manifests import recordings
+from emopipe.recordings.resampling import check_all
 
-DEMO = Synthetic(speakers=6, utterances=1, seed=1)
+SYNTHETIC = Synthetic(speakers=6, utterances=1, seed=1)
 
 
 def column(table, name: str, scheme: str | None, values: list, rater: str | None = None) -> None:
@@ -90,8 +88,7 @@ def save(db: audformat.Database, folder: Path, form: str = "csv") -> Path:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    rows = [row | {"path": str(row["path"])} for row in audformat_database.read(folder)]
-    return tables.check(rows, Utterance, "rows").set_index("utterance")
+    return audformat_database.read(folder).set_index("utterance")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -134,17 +131,17 @@ def test_segments_are_cut_where_the_database_says(tmp_path):
     sound = np.random.default_rng(0).integers(-9_999, 9_999, 48_000).astype(np.int16)
     for name in ("a", "b"):
         soundfile.write(tmp_path / f"{name}.wav", sound, 16_000)
-    heard, _ = read_branches([f"audformat:{save(talk(), tmp_path)}"], [], DEMO, tmp_path)
-    outcomes = try_all([Recording(Path(row["path"]), row["start"], row["end"]) for row in heard], workers=1)
+    audio, _ = read_branches([f"audformat:{save(talk(), tmp_path)}"], [], SYNTHETIC, tmp_path)
+    outcomes = check_all(recordings(audio, Path()), workers=1)
     assert [outcome.samples for outcome in outcomes] == [24_000, 24_000, 16_000]
 
 
 def test_several_databases_may_be_listed_and_none_twice(tmp_path):
     one, two = save(emodb(), tmp_path / "one"), save(talk(), tmp_path / "two")
-    heard, read = read_branches([f"audformat:{one}", f"audformat:{two}"], [f"audformat:{two}"], DEMO, tmp_path)
-    assert (len(heard), len(read)) == (6, 1)
+    audio, text = read_branches([f"audformat:{one}", f"audformat:{two}"], [f"audformat:{two}"], SYNTHETIC, tmp_path)
+    assert (len(audio), len(text)) == (6, 1)
     with pytest.raises(UserError, match="this corpus is listed twice"):
-        read_branches([f"audformat:{one}", f"audformat:{one}/../one"], [], DEMO, tmp_path)
+        read_branches([f"audformat:{one}", f"audformat:{one}/../one"], [], SYNTHETIC, tmp_path)
 
 
 def test_codes_of_emotions_stand_for_their_text_and_speakers_for_themselves(tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from emopipe.corpora import catalogue, own_manifest
@@ -11,7 +12,7 @@ from emopipe.corpora.parameters import Synthetic
 from emopipe.io.errors import UserError
 from helpers.publisher import Publisher, at, contents, served
 
-DEMO = Synthetic(speakers=6, utterances=1, seed=1)
+SYNTHETIC = Synthetic(speakers=6, utterances=1, seed=1)
 
 
 def touch(path: Path) -> None:
@@ -19,8 +20,8 @@ def touch(path: Path) -> None:
     path.touch()
 
 
-def read(name: str, parameter: str = catalogue.AUDIO) -> list[dict]:
-    return catalogue.read_corpus(name, parameter, DEMO, Path("unused"))
+def read(name: str, parameter: str = catalogue.AUDIO) -> pd.DataFrame:
+    return catalogue.read_corpus(name, parameter, SYNTHETIC, Path("unused"))
 
 
 # ---- a manifest of one's own
@@ -30,14 +31,13 @@ def test_own_manifest_with_bom_semicolons_and_crlf(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_bytes("utterance;corpus;path;emotion\r\nx/ä b;x;sub/ä b.wav;fear\r\nx/c;x;;calm\r\n".encode("utf-8-sig"))
     rows = own_manifest.read(path)
-    assert [row["utterance"] for row in rows] == ["x/ä b", "x/c"]
-    assert Path(rows[0]["path"]) == tmp_path / "sub" / "ä b.wav"
-    assert rows[1]["path"] == ""
+    assert rows["utterance"].tolist() == ["x/ä b", "x/c"]
+    assert rows["path"].tolist() == [str(tmp_path / "sub" / "ä b.wav"), ""]
 
 
 def test_own_manifest_keeps_absolute_paths(tmp_path):
     (tmp_path / "mine.csv").write_text("utterance,corpus,path\nx/a,x,/far/a.wav\n")
-    assert str(own_manifest.read(tmp_path / "mine.csv")[0]["path"]) == "/far/a.wav"
+    assert own_manifest.read(tmp_path / "mine.csv")["path"].tolist() == ["/far/a.wav"]
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,16 @@ def test_own_manifest_errors_name_the_place(tmp_path, content, message):
 
 
 def test_unknown_key_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"data\.audio\.corpora: emo_db:/x: unknown corpus; .*demo.*emobank.*ravdess"):
+    with pytest.raises(
+        UserError, match=r"data\.audio\.corpora: emo_db:/x: unknown corpus; .*synthetic.*emobank.*ravdess"
+    ):
         read("emo_db:/x")
 
 
 @pytest.mark.parametrize("name", ["emodb", "emodb:"])
 def test_bare_key_says_where_to_get_it_and_how_to_name_the_folder(name, monkeypatch):
     if name == "emodb":  # as of a corpus that nobody may download
-        monkeypatch.setitem(CORPORA, name, replace(CORPORA[name], downloads=None))
+        monkeypatch.setitem(CORPORA, name, replace(CORPORA[name], release=None))
     with pytest.raises(UserError, match=r"data\.audio\.corpora=\[emodb:/path/to/emodb\].*CC0.*zenodo.*wav/03a01Fa"):
         read(name)
 
@@ -78,9 +80,9 @@ def test_bare_key_of_a_corpus_that_cannot_be_fetched_says_all_ways_out(tmp_path,
     monkeypatch.setenv("EMOPIPE_CACHE", str(tmp_path))
     corpus = CORPORA["emodb"]
     server = Publisher({})
-    release = at(server, served(corpus.downloads, contents(corpus.downloads.names))[1])
+    release = at(server, served(corpus.release(), contents(tuple(corpus.release().checksums)))[1])
     server.die()
-    monkeypatch.setitem(CORPORA, "emodb", replace(corpus, downloads=release))
+    monkeypatch.setitem(CORPORA, "emodb", replace(corpus, release=lambda: release))
     with pytest.raises(UserError) as error:
         read("emodb")
     said = str(error.value)
@@ -118,24 +120,28 @@ def test_empty_folder_and_file_instead_of_folder(tmp_path):
 def test_home_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     touch(tmp_path / "berlin" / "wav" / "03a01Fa.wav")
-    assert Path(read("emodb:~/berlin")[0]["path"]) == tmp_path / "berlin" / "wav" / "03a01Fa.wav"
+    assert read("emodb:~/berlin")["path"].tolist() == [str(tmp_path / "berlin" / "wav" / "03a01Fa.wav")]
 
 
 def test_a_corpus_listed_twice_in_a_branch_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"data\.audio\.corpora: emodb:/b: this corpus is listed twice"):
-        read_branches(["emodb:/a", "emodb:/b"], [], DEMO, tmp_path)
+        read_branches(["emodb:/a", "emodb:/b"], [], SYNTHETIC, tmp_path)
     with pytest.raises(UserError, match="listed twice"):
-        read_branches([], [f"{tmp_path}/m.csv", f"{tmp_path}/./m.csv"], DEMO, tmp_path)
+        read_branches([], [f"{tmp_path}/m.csv", f"{tmp_path}/./m.csv"], SYNTHETIC, tmp_path)
 
 
 def test_a_corpus_without_what_its_branch_needs_is_refused(tmp_path):
     touch(tmp_path / "wav" / "03a01Fa.wav")
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "emobank.csv").write_text("id,split,V,A,D,text\na,train,3,3,3,Yes.\n")
-    with pytest.raises(UserError, match=r"data\.text.*: emodb:.* has a transcript; it can only stand in data\.audio"):
-        read_branches([], [f"emodb:{tmp_path}"], DEMO, tmp_path)
-    with pytest.raises(UserError, match=r"data\.audio\.corpora: emobank:.* has audio; it can only stand in data\.text"):
-        read_branches([f"emobank:{tmp_path}/bank"], [], DEMO, tmp_path)
+    with pytest.raises(
+        UserError, match=r"data\.text.*: emodb:.* has a transcript; it can only be listed in data\.audio"
+    ):
+        read_branches([], [f"emodb:{tmp_path}"], SYNTHETIC, tmp_path)
+    with pytest.raises(
+        UserError, match=r"data\.audio\.corpora: emobank:.* has audio; it can only be listed in data\.text"
+    ):
+        read_branches([f"emobank:{tmp_path}/bank"], [], SYNTHETIC, tmp_path)
 
 
 def test_every_corpus_documents_itself():

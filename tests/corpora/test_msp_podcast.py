@@ -9,8 +9,6 @@ import pytest
 
 from emopipe.corpora import msp_podcast
 from emopipe.io.errors import UserError
-from emopipe.schemas import tables
-from emopipe.schemas.manifest import Utterance
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 SAID = "mapped linearly from the scale of 1 to 7"
@@ -23,8 +21,7 @@ def write(folder: Path, *lines: str, header: str = HEADER) -> None:
 
 
 def read(folder: Path):
-    rows = [row | {"path": str(row["path"])} for row in msp_podcast.read(folder)]
-    return tables.check(rows, Utterance, "rows").set_index("utterance")
+    return msp_podcast.read(folder).set_index("utterance")
 
 
 def test_a_turn_has_emotion_rescaled_ratings_speaker_set_words_and_audio(tmp_path, capsys):

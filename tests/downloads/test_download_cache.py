@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from emopipe.downloads.obtaining import obtain
+from emopipe.downloads.cache import fetch_corpus
 from emopipe.downloads.release import Archive, File
 from emopipe.io.errors import UserError
 from helpers.downloads import below, start_client
@@ -17,18 +17,18 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 def test_a_second_clone_downloads_nothing(publish):
     server = publish({"a": ONE["one.csv"]})
-    first = obtain("k", single(server, "a"))
+    first = fetch_corpus("k", single(server, "a"))
     server.die()
-    assert obtain("k", single(server, "a")) == first
+    assert fetch_corpus("k", single(server, "a")) == first
 
 
 @pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")])
 def test_what_was_changed_in_the_cache_is_noticed(publish, change):
     server = publish({"a": ONE["one.csv"]})
-    home = obtain("k", single(server, "a"))
+    home = fetch_corpus("k", single(server, "a"))
     change(home / "one.csv")
     with pytest.raises(UserError, match=rf"{home}: 1 of 1 files are missing or changed.*remove the folder"):
-        obtain("k", single(server, "a"))
+        fetch_corpus("k", single(server, "a"))
 
 
 def test_a_file_put_there_by_hand_is_used_and_a_wrong_one_named(publish, cache):
@@ -38,10 +38,10 @@ def test_a_file_put_there_by_hand_is_used_and_a_wrong_one_named(publish, cache):
     put.parent.mkdir(parents=True)
     put.write_bytes(bytes(50_000))
     with pytest.raises(UserError, match=rf"{put}: sha256 .*; remove it to have it fetched"):
-        obtain("k", single(server, "a"))
+        fetch_corpus("k", single(server, "a"))
     assert put.exists()
     put.write_bytes(ONE["one.csv"])
-    assert below(obtain("k", single(server, "a"))) == ONE
+    assert below(fetch_corpus("k", single(server, "a"))) == ONE
 
 
 def test_an_archive_put_there_by_hand_comes_first(publish, cache):
@@ -52,9 +52,9 @@ def test_an_archive_put_there_by_hand_comes_first(publish, cache):
     put.parent.mkdir(parents=True)
     put.write_bytes(packed(FILES)[:-100])
     with pytest.raises(UserError, match=rf"{put}: not a whole zip file.*remove it"):
-        obtain("k", of(FILES, *sources))
+        fetch_corpus("k", of(FILES, *sources))
     put.write_bytes(packed(FILES))
-    assert below(obtain("k", of(FILES, *sources))) == FILES
+    assert below(fetch_corpus("k", of(FILES, *sources))) == FILES
 
 
 def test_a_full_disk_is_said_and_what_came_is_kept(publish, cache):
@@ -65,17 +65,17 @@ def test_a_full_disk_is_said_and_what_came_is_kept(publish, cache):
     )
     _, said = client.communicate(timeout=60)
     assert client.returncode == 1
-    assert "cannot be written (File too large); what has come is kept in" in said
+    assert "cannot be written (File too large); what was received is kept in" in said
     assert "EMOPIPE_CACHE" in said and "Traceback" not in said
     assert (cache / "downloads" / "k" / "one.csv.part").stat().st_size == 30_000
-    assert below(obtain("k", single(server, "a"))) == ONE
+    assert below(fetch_corpus("k", single(server, "a"))) == ONE
     assert server.asked[-1][1] == "bytes=30000-"
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_download(publish):
     server = publish({"a": ONE["one.csv"]})
     with pytest.raises(UserError, match=r"1000000000000 MB are needed and \d+ MB are free"):
-        obtain("k", replace(single(server, "a"), size=10**18))
+        fetch_corpus("k", replace(single(server, "a"), size=10**18))
     assert not server.asked
 
 
@@ -83,4 +83,4 @@ def test_a_cache_that_cannot_be_written(publish, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("EMOPIPE_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"cannot be written \(Not a directory\).*EMOPIPE_CACHE"):
-        obtain("k", single(publish({}), "a"))
+        fetch_corpus("k", single(publish({}), "a"))

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from emopipe.corpora import crema_d_release, emobank, emodb_release, meld, ravdess
+from emopipe.corpora.catalogue import CORPORA
 from emopipe.downloads import transfer
 from helpers.closure import ROOT
 from helpers.publisher import Publisher
 
-RELEASES = {
-    "crema_d": crema_d_release.RELEASE,
-    "emobank": emobank.RELEASE,
-    "emodb": emodb_release.RELEASE,
-    "meld": meld.RELEASE,
-    "ravdess": ravdess.RELEASE,
-}
+RELEASES = {key: corpus.release() for key, corpus in CORPORA.items() if corpus.release}
 
 
 @pytest.fixture
@@ -56,13 +50,14 @@ def start_client(server: Publisher, kind: str, before: str = "") -> subprocess.P
     code = (
         "import sys\n"
         "from types import SimpleNamespace\n"
-        "import publisher\n"
+        "from helpers import publisher\n"
         "from emopipe.io.errors import run_stage\n"
-        "from emopipe.downloads import obtaining, transfer\n"
+        "from emopipe.downloads import transfer\n"
+        "from emopipe.downloads.cache import fetch_corpus\n"
         "transfer.CHUNK = 1024\n"
         f"{before}\n"
         f"release = publisher.{kind}(SimpleNamespace(url=sys.argv[1]), 'a')\n"
-        "run(lambda: obtaining.obtain('k', release))\n"
+        "run_stage(lambda: fetch_corpus('k', release))\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     command = [sys.executable, "-c", code, server.url]

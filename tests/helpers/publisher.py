@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from emopipe.downloads.release import Archive, File, Files, Release, digest
+from emopipe.downloads.release import Archive, File, Files, Release
 from helpers.local_server import Handler, Server
 
 PIECE = 2048  # bytes sent at a time
@@ -162,11 +162,10 @@ def fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def of(files: dict[str, bytes], *sources: Archive | Files, **changes: object) -> Release:
+def of(files: dict[str, bytes], *sources: Archive | Files) -> Release:
     """Return the release of these files from these sources."""
-    found = {name: fingerprint(content) for name, content in files.items()}
-    size = sum(map(len, files.values()))
-    return Release(tuple(files), size, digest(found), sources, **changes)
+    checksums = {name: fingerprint(content) for name, content in files.items()}
+    return Release(checksums, sum(map(len, files.values())), sources)
 
 
 def served(release: Release, files: dict[str, bytes], below: str = "") -> tuple[dict[str, bytes], Release]:

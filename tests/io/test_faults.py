@@ -147,7 +147,7 @@ def dvc(clone: Clone, *command: str) -> subprocess.Popen:
 
 def wait_for_the_first_recordings(clone: Clone) -> None:
     deadline = time.monotonic() + 120
-    while not list(clone.folder.glob("data/raw/audio/demo/*.wav")):
+    while not list(clone.folder.glob("data/raw/audio/synthetic/*.wav")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

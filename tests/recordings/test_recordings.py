@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from emopipe.io.errors import UserError
-from emopipe.recordings.reading import BLOCK, Recording, Rejected, describe, mono_blocks, open_audio
+from emopipe.recordings.reading import BLOCK, Recording, RejectedError, describe, mono_blocks, open_audio
 from emopipe.recordings.resampling import convert
 
 
@@ -31,7 +31,7 @@ def decoded(path: Path) -> np.ndarray:
 
 def reason(path: Path) -> str:
     target = path.parent / "out" / "x.flac"
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedError) as rejected:
         convert(Recording(path), target)
     assert list(target.parent.iterdir()) == []
     return str(rejected.value)

@@ -144,7 +144,7 @@ def test_real_corpora_pass_whole(workspace, reader, count):
     folder = REAL / reader.CORPUS.key
     if not folder.is_dir():
         pytest.skip(f"{reader.CORPUS.key} is not at hand in {folder}")
-    rows = [line | {"path": str(line["path"])} for line in reader.read(folder)]
+    rows = reader.read(folder).to_dict("records")
     kept, rejected = run(rows, allowed=0.0)
     assert (len(kept), len(rejected)) == (count, 0)
     if reader is emodb:  # 16 kHz mono already

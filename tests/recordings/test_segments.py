@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emopipe.io.errors import UserError
-from emopipe.recordings.reading import BLOCK, ROUNDED, Recording, Rejected, describe, fingerprint
+from emopipe.recordings.reading import BLOCK, ROUNDED, Recording, RejectedError, describe, fingerprint
 from emopipe.recordings.resampling import convert
 from emopipe.schemas import splits, tables
 from emopipe.schemas.manifest import Rejection, read_manifest
@@ -30,7 +30,7 @@ def noise(frames: int, channels: int = 1) -> np.ndarray:
 
 def reason(*recording) -> str:
     target = recording[0].parent / "out" / "x.flac"
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedError) as rejected:
         convert(Recording(*recording), target)
     assert list(target.parent.iterdir()) == []
     return str(rejected.value)

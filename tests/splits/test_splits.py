@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import GroupShuffleSplit
 
 from emopipe.corpora import emodb
 from emopipe.io.errors import UserError
 from emopipe.recordings.reading import fingerprint
-from emopipe.schemas import tables
-from emopipe.schemas.manifest import Utterance
-from emopipe.splits import branches
+from emopipe.splits import branches, strategies
 from helpers.partitions import NONE, STRATEGIES, corpora, manifest, partition, split_audio, split_text
 
 
@@ -71,6 +73,51 @@ def test_who_is_drawn_for_a_seed_does_not_change_from_one_version_to_the_next(se
     assert (drawn["dev"], drawn["test"]) == (dev, test)
 
 
+@pytest.mark.parametrize(("groups", "rows", "share", "spare"), [(3, 40, 0.2, 2), (10, 200, 0.2, 2), (57, 300, 0.25, 1)])
+def test_candidates_are_those_of_scikit_learn(groups, rows, share, spare):
+    draw = np.random.default_rng(groups)
+    frame = manifest(speakers=1, each=rows)
+    frame["speaker"] = [f"c/s{s:02}" for s in draw.permutation(np.arange(rows) % groups)]
+    frame["emotion"] = draw.choice(["anger", "fear", "neutral"], rows)
+    number = max(1, min(round(share * groups), groups - spare))
+    for seed in (0, 42, 2**32 - 1):
+        splitter = GroupShuffleSplit(strategies.CANDIDATES, test_size=number, random_state=seed)
+        expected = [frame.index[chosen].tolist() for _, chosen in splitter.split(frame, groups=frame["speaker"])]
+        found = []
+        with patch.object(strategies, "_imbalance", lambda _, chosen, __, found=found: found.append(chosen) or 0.0):
+            strategies._sample_groups(frame, frame["speaker"], share, spare, seed)
+        assert [frame.index[chosen].tolist() for chosen in found[::2]] == expected  # asked for two strata each
+
+
+@pytest.mark.parametrize("strategy", ["speaker", "session", "random", "official"])
+def test_a_corpus_is_divided_in_the_same_way_whichever_others_are_listed(strategy):
+    rows, others = manifest(10), pd.concat([manifest(7, corpus="a"), manifest(1, corpus="e")], ignore_index=True)
+    alone = split_audio(rows, partition(strategy), None, {})
+    beside = split_audio(pd.concat([others, rows], ignore_index=True), partition(strategy), None, {})
+    expected = alone.set_index("utterance")["split"]
+    assert beside.set_index("utterance")["split"][expected.index].equals(expected)
+
+
+def test_a_corpus_of_too_few_speakers_is_trained_on_and_two_such_are_divided_together(capsys):
+    few = [manifest(2, corpus=corpus) for corpus in "de"]
+    split = split_audio(pd.concat([manifest(), few[0]], ignore_index=True), partition(), None, {})
+    assert set(split.loc[split["corpus"] == "d", "split"]) == {"train"}
+    assert "split.audio: d: all in train, since 2 group(s) cannot be divided" in capsys.readouterr().out
+    split = split_audio(pd.concat([manifest(), *few], ignore_index=True), partition(), None, {})
+    assert set(split.loc[split["corpus"] != "c", "split"]) == {"train", "dev", "test"}
+    assert split_audio(pd.concat(few, ignore_index=True), partition(), None, {})["split"].nunique() == 3
+
+
+@pytest.mark.parametrize("strategy", ["speaker", "corpus"])
+def test_corpora_that_share_speakers_are_drawn_together(strategy):
+    rows = pd.concat([manifest(), manifest(corpus="d"), manifest(corpus="e")], ignore_index=True)
+    rows["speaker"] = rows["speaker"].str.replace("d/", "c/")
+    needs = {"test_corpora": ["e"]} if strategy == "corpus" else {}
+    split = split_audio(rows, partition(strategy, speaker_overlap="error", **needs), None, {})
+    assert set(split["split"]) == {"train", "dev", "test"}
+    assert split.groupby("speaker")["split"].nunique().max() == 1
+
+
 def test_folds_are_contiguous_groups_of_speakers_and_every_utterance_is_tested_once():
     rows = manifest(speakers=24)
     tested = [
@@ -99,8 +146,8 @@ def test_leave_one_out_tests_each_group_once_in_its_order_and_divides_none(group
 
 def test_leave_one_speaker_out_of_real_recordings(shared):
     wav, labels = shared("data/emodb/wav"), ["anger", "happiness", "neutral", "sadness"]
-    rows = [row | {"path": str(row["path"]), "sha256": fingerprint(row["path"])} for row in emodb.read(wav.parent)]
-    rows = tables.check(rows, Utterance, "EmoDB")
+    rows = emodb.read(wav.parent)
+    rows["sha256"] = [fingerprint(Path(path)) for path in rows["path"]]
     tested = {}
     for fold in range(10):
         settings = partition("leave_one_speaker_out", fold=fold, speaker_overlap="error")

@@ -5,6 +5,7 @@ import io
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import yaml
 
 from emopipe.corpora import catalogue
 from emopipe.io.errors import UserError
-from emopipe.schemas.manifest import audio_path, read_manifest
+from emopipe.schemas import tables
+from emopipe.schemas.manifest import Utterance, audio_path, read_manifest
 from helpers.publisher import Publisher, at, served
 from stages import fetch, resample
 
@@ -30,18 +32,18 @@ def workspace(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def demo(monkeypatch):
-    """A stand-in for the synthesiser: one utterance; the folders it was asked to fill."""
-    asked = []
+def made(monkeypatch):
+    """Put a stand-in in the place of the synthesiser: one utterance; return the folders it was asked to fill."""
+    folders = []
 
     def make(folder, settings):
-        asked.append(folder)
+        folders.append(folder)
         write_wav(folder / "d.wav")
-        row = {"utterance": "synthetic/d", "corpus": "synthetic", "path": folder / "d.wav", "transcript": "So."}
-        return [row | {"valence": 3.0, "arousal": 3.0, "dominance": 3.0}]
+        row = {"utterance": "synthetic/d", "corpus": "synthetic", "path": str(folder / "d.wav"), "transcript": "So."}
+        return tables.check([row | {"valence": 3.0, "arousal": 3.0, "dominance": 3.0}], Utterance, "synthetic")
 
-    monkeypatch.setattr(catalogue.demo, "make", make)
-    return asked
+    monkeypatch.setattr(catalogue.synthetic, "make", make)
+    return folders
 
 
 def write_wav(path: Path, samples: int = 1600) -> None:
@@ -57,18 +59,18 @@ def run(audio: list[str], text: list[str]) -> tuple:
     return read_manifest(fetch.AUDIO), read_manifest(fetch.TEXT)
 
 
-def test_demo_in_both_branches_is_made_once_and_the_text_knows_no_audio(demo):
+def test_a_corpus_in_both_branches_is_made_once_and_the_text_knows_no_audio(made):
     audio, text = run(["synthetic"], ["synthetic"])
-    assert demo == [Path("data/raw/audio/demo")]
+    assert made == [Path("data/raw/audio/synthetic")]
     assert audio["path"].tolist() == ["synthetic/d.wav"]
     assert text["path"].tolist() == [""] and text["sha256"].tolist() == [""] and text["seconds"].isna().all()
     assert text["transcript"].tolist() == ["So."]
 
 
-def test_demo_for_the_text_alone_leaves_no_audio(demo):
+def test_the_synthetic_corpus_for_the_text_alone_leaves_no_audio(made):
     audio, text = run([], ["synthetic"])
-    assert len(demo) == 1 and not demo[0].exists()
-    assert not Path("data/raw/audio/demo").exists()
+    assert len(made) == 1 and not made[0].exists()
+    assert not Path("data/raw/audio/synthetic").exists()
     assert len(audio) == 0 and len(text) == 1
 
 
@@ -127,8 +129,8 @@ def test_one_utterance_in_two_corpora_is_refused(workspace):
 def test_several_corpora_stand_in_the_order_they_are_listed(workspace):
     write_wav(workspace / "e" / "03a01Fa.wav")
     write_wav(workspace / "r" / "Actor_01" / "03-01-05-02-02-02-01.wav")
-    audio, _ = run(["ravdess:r", "demo", "emodb:e"], [])
-    assert audio["corpus"].tolist() == ["ravdess", "demo", "emodb"]
+    audio, _ = run(["ravdess:r", "synthetic", "emodb:e"], [])
+    assert audio["corpus"].tolist() == ["ravdess", "synthetic", "emodb"]
 
 
 # ---- corpora that are downloaded
@@ -138,20 +140,20 @@ def test_several_corpora_stand_in_the_order_they_are_listed(workspace):
 def publisher(monkeypatch, tmp_path):
     """Serve recordings that can be read in the place of EmoDB's, and texts in the place of MELD's."""
     monkeypatch.setenv("EMOPIPE_CACHE", str(tmp_path / "cache"))
-    names = catalogue.CORPORA["emodb"].downloads.names[:20]
+    names = list(catalogue.CORPORA["emodb"].release().checksums)[:20]
     files = {}
     for k, name in enumerate(names):
         buffer = io.BytesIO()
         soundfile.write(buffer, np.linspace(-0.1, 0.1, 401 + k), 16_000, format="WAV")
         files[name] = buffer.getvalue()
     line = b"Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\nHi.,Ross,joy,0,0\n"
-    texts = dict.fromkeys(catalogue.CORPORA["meld"].downloads.names, line)
+    texts = dict.fromkeys(catalogue.CORPORA["meld"].release().checksums, line)
     server = Publisher({})
     for key, content in (("emodb", files), ("meld", texts)):
         corpus = catalogue.CORPORA[key]
-        paths, release = served(corpus.downloads, content)
+        paths, release = served(corpus.release(), content)
         server.files |= paths
-        monkeypatch.setitem(catalogue.CORPORA, key, replace(corpus, downloads=at(server, release)))
+        monkeypatch.setitem(catalogue.CORPORA, key, replace(corpus, release=partial(at, server, release)))
     yield server
     server.die()
 
