@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
-from emopipe.schemas.vad import SOURCES, features
+from emopipe.schemas.vad import SOURCES, feature_names
 
 
 def fit(vad: pd.DataFrame, emotions: Sequence[str], settings: Forest) -> RandomForestClassifier:
@@ -54,10 +54,12 @@ def require_two(emotions: Sequence[str], inputs: str) -> None:
 
 def branches_of(forest: RandomForestClassifier) -> list[str]:
     """Return the branches whose VAD a forest is given."""
-    return [branch for branch in SOURCES["both"] if set(features(branch)) <= set(forest.feature_names_in_)]
+    return [branch for branch in SOURCES["both"] if set(feature_names(branch)) <= set(forest.feature_names_in_)]
 
 
-def alone(forest: RandomForestClassifier | None, learnt: pd.DataFrame, branch: str) -> RandomForestClassifier | None:
+def single_branch_forest(
+    forest: RandomForestClassifier | None, learnt: pd.DataFrame, branch: str
+) -> RandomForestClassifier | None:
     """Return a forest that knows one branch: this one, or one like it, grown on the same utterances.
 
     Args:
@@ -72,4 +74,4 @@ def alone(forest: RandomForestClassifier | None, learnt: pd.DataFrame, branch: s
         return None
     if branches_of(forest) == [branch]:
         return forest
-    return clone(forest).fit(learnt[features(branch)], learnt["emotion"].to_numpy(dtype=str))
+    return clone(forest).fit(learnt[feature_names(branch)], learnt["emotion"].to_numpy(dtype=str))

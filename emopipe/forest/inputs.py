@@ -8,10 +8,10 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.schemas.vad import features
+from emopipe.schemas.vad import feature_names
 
 
-def meet(branches: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def join_branches(branches: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return what every branch says of the utterances that all of them know, with an emotion.
 
     Args:
@@ -25,7 +25,7 @@ def meet(branches: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     found: pd.DataFrame | None = None
     for branch, table in branches.items():
-        named = dict(zip(DIMENSIONS, features(branch), strict=True))
+        named = dict(zip(DIMENSIONS, feature_names(branch), strict=True))
         own = table.loc[table["emotion"] != "", ["utterance", "emotion", *DIMENSIONS]].rename(columns=named)
         if found is None:
             found = own
