@@ -1,4 +1,4 @@
-"""Predicting with a trained audio model."""
+"""The outputs of a trained audio model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from emopipe.audio.batches import Collate, items
+from emopipe.audio.batches import Collate, examples
 from emopipe.audio.parameters import Model
 from emopipe.encoding.store import Store
 from emopipe.training import prediction
@@ -25,8 +25,8 @@ def predict(
         model: takes a batch of the store
         settings: the ``model`` group it was built with
         utterances: of the store
-        store: what the frozen part of the backbone said of them
+        store: of the utterances' encodings
         device: where to predict
     """
-    examples = items(utterances, np.zeros(len(utterances)), store)  # there is nothing to learn
-    return prediction.predict(model, examples, Collate(store, settings), BATCH, device).astype(np.float64)
+    dataset = examples(utterances, np.zeros(len(utterances)), store, settings)  # no targets: nothing is trained
+    return prediction.predict(model, dataset, Collate(store, settings), BATCH, device).astype(np.float64)

@@ -112,15 +112,28 @@ def read(path: Path, row: type[Row], foreign: bool = False) -> pd.DataFrame:
     Raises:
         UserError: if the file is absent, not a table, lacks a column, or a value breaks a rule
     """
-    cells = read_cells(path) if foreign else read_csv(path)
-    required = [name for name, field in row.model_fields.items() if field.is_required()]
-    missing = [name for name in required if name not in cells.columns]
+    return typed(read_cells(path) if foreign else read_csv(path), row, str(path))
+
+
+def typed(cells: pd.DataFrame, row: type[Row], name: str) -> pd.DataFrame:
+    """Check the cells of a table that was read, and return it with the columns and types of ``row``.
+
+    Args:
+        cells: as text
+        row: the model every row must satisfy
+        name: what the table is called in messages (a path)
+
+    Raises:
+        UserError: if a column is missing, or a value breaks a rule
+    """
+    required = [column for column, field in row.model_fields.items() if field.is_required()]
+    missing = [column for column in required if column not in cells.columns]
     if missing:
         raise UserError(
-            f"{path}: column(s) {', '.join(missing)} missing; found {', '.join(cells.columns)}; "
+            f"{name}: column(s) {', '.join(missing)} missing; found {', '.join(cells.columns)}; "
             f"the columns are {', '.join(row.model_fields)}"
         )
-    return check(_records(cells), row, str(path), first=2)
+    return check(_records(cells), row, name, first=2)
 
 
 def read_csv(source: Path | TextIO) -> pd.DataFrame:
