@@ -62,9 +62,7 @@ def main() -> None:
     write_text(embedding, predictions.EMBEDDING)
     write_json(statistics, predictions.STATISTICS)
     write_json(scores, METRICS)
-    numbers = [
-        f"{branch} {name} of {len(own.utterances)}" for branch in targets for name, own in targets[branch].items()
-    ]
+    numbers = [f"{len(own.utterances)} {branch} {name}" for branch in targets for name, own in targets[branch].items()]
     print(f"evaluate: test utterances: {', '.join(numbers) or 'none'}")
 
 

@@ -63,8 +63,10 @@ def calibration(target: EmotionTarget, temperature: float | None) -> dict[str, A
         ``calibration``, the scores, and ``reliability`` and ``reliability_before``, the bins
     """
     probabilities, classes = target.probabilities[TRAINED], target.classes
-    before = probabilities ** (1.0 if temperature is None else temperature)
-    before /= before.sum(axis=1, keepdims=True)
+    before = probabilities
+    if temperature is not None:
+        before = probabilities**temperature
+        before /= before.sum(axis=1, keepdims=True)
     return {
         "calibration": {
             "temperature": temperature,
