@@ -1,4 +1,4 @@
-"""What the forest learns from was predicted by models that did not know it; what it says is scored as it should be."""
+"""What the forest learns from was predicted by models that did not know it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import f1_score, recall_score
 
 from emopipe.audio import cross_fitting as by_ear
 from emopipe.audio import saving
 from emopipe.audio.fitting import fit
 from emopipe.audio.parameters import Model, Train
 from emopipe.encoding import store
-from emopipe.forest.evaluation import evaluate, importance
-from emopipe.forest.fitting import alone
-from emopipe.forest.inputs import meet
+from emopipe.forest.inputs import join_branches
 from emopipe.io.errors import UserError
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import AudioItem
-from emopipe.schemas.vad import Learnt, features
+from emopipe.schemas.vad import feature_names
 from emopipe.text import cross_fitting as by_word
 from emopipe.training.cross_fitting import cross_fit
 from emopipe.training.tracking import Tracker
@@ -164,7 +160,7 @@ def test_a_forest_that_reads_has_nothing_heard_for_it_in_no_time(tmp_path: Path)
     assert (tmp_path / "data/audio_vad.csv").read_text() == "utterance,emotion,valence,arousal,dominance\n"
 
 
-# Inputs and scores
+# Inputs
 
 
 def said(names: str, seed: int = 0) -> pd.DataFrame:
@@ -179,89 +175,12 @@ def said(names: str, seed: int = 0) -> pd.DataFrame:
 
 def test_branches_meet_in_the_utterances_that_both_know():
     text, audio = said("uUxuU"), said("uUxuU", 1).iloc[[4, 1, 2, 0]]
-    found = meet({"text": text, "audio": audio})
+    found = join_branches({"text": text, "audio": audio})
     assert list(found["utterance"]) == ["c/0u", "c/1U", "c/4U"]
-    assert list(found) == ["utterance", "emotion", *features("text", "audio")]
-    np.testing.assert_array_equal(found[features("text")], text.loc[[0, 1, 4], VAD])
-    np.testing.assert_array_equal(found[features("audio")], audio.loc[[0, 1, 4], VAD])
+    assert list(found) == ["utterance", "emotion", *feature_names("text", "audio")]
+    np.testing.assert_array_equal(found[feature_names("text")], text.loc[[0, 1, 4], VAD])
+    np.testing.assert_array_equal(found[feature_names("audio")], audio.loc[[0, 1, 4], VAD])
     with pytest.raises(
         UserError, match=r"give 1 utterance\(s\) two emotions \(c/0u: calm and fear\); set their labels"
     ):
-        meet({"text": text, "audio": audio.replace({"emotion": {"calm": "fear"}}).iloc[2:]})
-
-
-def learnt(count: int = 200) -> pd.DataFrame:
-    """Return what a forest of both may learn from: words tell anger, sound tells fear, dominance tells nothing."""
-    draw = np.random.default_rng(5)
-    table = pd.DataFrame({"utterance": [f"c/{i}" for i in range(count)]})
-    table[features("text", "audio")] = draw.uniform(1, 5, (count, 6))
-    emotion = np.where(table["audio_arousal"] > 3, "fear", "calm")
-    return table.assign(emotion=np.where(table["text_valence"] < 2.5, "anger", emotion))[list(Learnt.model_fields)]
-
-
-def predicted(table: pd.DataFrame, branch: str) -> pd.DataFrame:
-    """Return test predictions of a branch, one utterance known to it alone."""
-    found = table[["utterance", "emotion"]].assign(corpus="c", speaker=[f"c/{i % 7}" for i in range(len(table))])
-    found = found.assign(sex="", language="en", emotion_zero_shot="calm")
-    found[[f"{name}_predicted" for name in VAD]] = table[features(branch)].to_numpy()
-    return pd.concat([found, found.iloc[:1].assign(utterance=f"c/{branch}")], ignore_index=True)
-
-
-def test_a_forest_of_both_stands_beside_those_of_one_branch():
-    taught, tested = learnt(), learnt(300).iloc[200:]
-    names = features("text", "audio")
-    forest = RandomForestClassifier(20, random_state=1).fit(taught[names], taught["emotion"])
-    found = evaluate(forest, taught, predicted(tested, "text"), predicted(tested, "audio"))
-    truth = tested["emotion"]
-    expected = {"fine_tuned": forest.predict(tested[names]), "zero_shot": ["calm"] * 100}
-    for branch in ("text", "audio"):
-        own = RandomForestClassifier(20, random_state=1).fit(taught[features(branch)], taught["emotion"])
-        expected[f"{branch}_alone"] = own.predict(tested[features(branch)])
-    for name, answers in expected.items():
-        assert found.scores[name]["uar"] == pytest.approx(recall_score(truth, answers, average="macro"))
-        assert found.scores[name]["weighted_f1"] == pytest.approx(f1_score(truth, answers, average="weighted"))
-    assert found.scores["fine_tuned"]["uar"] > max(
-        found.scores[f"{branch}_alone"]["uar"] for branch in ("text", "audio")
-    )
-    assert found.scores["majority"] == {"accuracy": (truth == taught["emotion"].mode()[0]).mean()}
-    assert found.scores["utterances"] == 100
-    assert found.scores["interval"].keys() == {"uar", "wa"}
-    assert found.details["tests"].keys() == {"text_alone", "audio_alone", "zero_shot", "majority"}
-    assert list(found.table["utterance"]) == list(tested["utterance"])
-    assert found.table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
-
-
-def test_a_forest_of_sound_needs_no_words_and_one_of_words_is_scored_with_the_text_branch():
-    taught, tested = learnt(), learnt(300).iloc[200:]
-    none = predicted(tested, "text").iloc[:0]
-    forest = RandomForestClassifier(5, random_state=1).fit(taught[features("audio")], taught["emotion"])
-    found = evaluate(forest, taught, none, predicted(tested, "audio"))
-    assert found.scores.keys() == {"fine_tuned", "majority", "importance", "utterances", "interval"}
-    assert found.scores["utterances"] == 101
-    assert set(found.scores["importance"]) == set(features("audio"))
-    assert alone(forest, taught, "text") is None
-    forest = RandomForestClassifier(5, random_state=1).fit(taught[features("text")], taught["emotion"])
-    found = evaluate(forest, taught, predicted(tested, "text"), none)
-    assert found.scores.keys() == {"importance"}
-    assert found.table.empty
-    assert alone(forest, taught, "text") is forest
-    assert evaluate(None, taught, none, none).scores == {"utterances": 0}
-    assert evaluate(forest, taught, none, none).scores == {"utterances": 0}
-
-
-def test_an_input_is_worth_what_uar_falls_by_when_it_is_shuffled():
-    taught, tested = learnt(600), learnt(800).iloc[600:]
-    names = features("text", "audio")
-    forest = RandomForestClassifier(7, random_state=1).fit(taught[names], taught["emotion"])
-    worth, draw = importance(forest, tested), np.random.default_rng(9)
-    whole = recall_score(tested["emotion"], forest.predict(tested[names]), average="macro")
-    for name in names:
-        falls = []
-        for _ in range(20):
-            other = tested.assign(**{name: draw.permutation(tested[name])})
-            falls.append(whole - recall_score(tested["emotion"], forest.predict(other[names]), average="macro"))
-        error = np.hypot(np.std(falls), worth[name]["std"]) / np.sqrt(20)
-        assert worth[name]["mean"] == pytest.approx(np.mean(falls), abs=4 * error + 1e-12)
-    assert min(worth["text_valence"]["mean"], worth["audio_arousal"]["mean"]) > 0.2
-    assert max(abs(worth[name]["mean"]) for name in names if name.endswith("dominance")) < 0.05
-    assert importance(forest, tested) == worth
+        join_branches({"text": text, "audio": audio.replace({"emotion": {"calm": "fear"}}).iloc[2:]})
