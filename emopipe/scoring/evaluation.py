@@ -37,19 +37,20 @@ def evaluate(targets: Mapping[str, Mapping[str, Target]]) -> tuple[dict[str, Any
         targets: by branch and name
     """
     scores: dict[str, Any] = {branch: {} for branch in targets}
-    found: dict[str, Any] = {branch: {} for branch in targets}
+    details: dict[str, Any] = {branch: {} for branch in targets}
     for branch, own in targets.items():
         for name, target in own.items():
-            found[branch][name] = statistics(target)
-            intervals = {score: found[branch][name]["intervals"][TRAINED][score] for score in target.headline}
-            known = {score: one for score, one in intervals.items() if one["low"] is not None}
+            details[branch][name] = statistics(target)
             scores[branch][name] = {
                 model: nested(target.scores(model)) | {"utterances": len(target.utterances)} for model in target.models
             }
+            intervals = details[branch][name]["intervals"][TRAINED]
             scores[branch][name][TRAINED]["interval"] = {
-                score: {end: one[end] for end in ("low", "high")} for score, one in known.items()
+                score: {end: intervals[score][end] for end in ("low", "high")}
+                for score in target.headline
+                if intervals[score]["low"] is not None
             }
-    return scores, found
+    return scores, details
 
 
 def nested(scores: Mapping[str, float]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from emopipe.scoring.mcnemar import McNemar, mcnemar
 from emopipe.scoring.paired import Difference, aligned, classification_difference, regression_difference
 from emopipe.scoring.regression import flatten, regression
 
-CONSTANT = ("mse", "rmse", "mae", "ccc", "r2")  # the scores of one answer to everything: it has no correlation
+CONSTANT = ("mse", "rmse", "mae", "ccc", "r2")  # the scores of one answer for all, which correlates with nothing
 
 
 class Target(Protocol):
@@ -111,7 +111,7 @@ class EmotionTarget:
         """Return the intervals of :func:`emopipe.scoring.bootstrap.classification_intervals`."""
         found = classification_intervals(self.truth, self.predictions[model], self.utterances["speaker"])
         if model == MAJORITY:
-            note = "one answer to everything: one recall is 1 and the others 0, whoever speaks"
+            note = "one answer for all: one recall is 1 and the others 0, whoever speaks"
             found["uar"] = found["uar"]._replace(low=None, high=None, note=note)
         return found
 
@@ -162,25 +162,25 @@ class VadTarget:
 
     def scores(self, model: str) -> dict[str, float]:
         """Return every score of each dimension and their mean."""
-        return _worth_knowing(regression(self.truth, self.predictions[model], self.dimensions), [model])
+        return _defined(regression(self.truth, self.predictions[model], self.dimensions), [model])
 
     def intervals(self, model: str) -> dict[str, Interval]:
         """Return the intervals of :func:`emopipe.scoring.bootstrap.regression_intervals`."""
         speakers = self.utterances["speaker"]
         found = regression_intervals(self.truth, self.predictions[model], speakers, self.dimensions)
-        return _worth_knowing(found, [model])
+        return _defined(found, [model])
 
     def differences(self, a: Sequence[str], b: Sequence[str]) -> dict[str, Difference]:
         """Return the differences of :func:`emopipe.scoring.paired.regression_difference`."""
         sides = [[self.predictions[model] for model in side] for side in (a, b)]
         found = regression_difference(self.truth, *sides, self.utterances["speaker"], self.dimensions)
-        return _worth_knowing(found, [*a, *b])
+        return _defined(found, [*a, *b])
 
 
 TARGETS: dict[str, type[Target]] = {"emotion": EmotionTarget, "vad": VadTarget}
 
 
-def _worth_knowing(scores: Mapping[str, Mapping[str, Any]], models: Sequence[str]) -> dict[str, Any]:
+def _defined(scores: Mapping[str, Mapping[str, Any]], models: Sequence[str]) -> dict[str, Any]:
     return flatten({score: found for score, found in scores.items() if MEAN not in models or score in CONSTANT})
 
 

@@ -63,7 +63,7 @@ def tables() -> dict[str, pd.DataFrame]:
         parts.append(emotion_table(ROWS, "audio", model, np.array(LABELS)[chances.argmax(1)], chances, LABELS))
     # a forest that does not know fear, and answers the second half alone
     forest = emotion_table(ROWS[45:], "forest", "trained", ["calm"] * 45, np.tile([0.2, 0.8], (45, 1)), LABELS[:2])
-    parts += [forest, majority_baseline(parts[0], TRAINING["emotion"]), majority_baseline(forest, TRAINING["emotion"])]
+    parts += [forest, majority_baseline(parts[0], TRAINING), majority_baseline(forest, TRAINING)]
     vad = [vad_table(ROWS, "text", model, predicted) for model, predicted in PREDICTED.items()]
     vad.append(mean_baseline(vad[0], TRAINING))
     shuffled = [table.sample(frac=1, random_state=3) for table in vad]  # rows of models are matched by utterance
@@ -140,7 +140,7 @@ def test_dimensions_are_scored_as_by_scikit_learn_and_audmetric_where_they_are_r
         "r2": metrics.r2_score(truth, predicted, multioutput="raw_values"),
         "ccc": [audmetric.concordance_cc(truth[:, i], predicted[:, i]) for i in range(3)],
     }
-    if model != "mean":  # one answer to everything correlates with nothing
+    if model != "mean":  # one answer for all correlates with nothing
         expected["pcc"] = [audmetric.pearson_cc(truth[:, i], predicted[:, i]) for i in range(3)]
     for name, values in expected.items():
         assert scores.pop(name) == pytest.approx(
@@ -163,7 +163,7 @@ def test_every_score_of_every_model_has_its_interval(found, tables):
     assert found[0]["audio"]["emotion"]["trained"]["interval"]["uar"] == {"low": uar["low"], "high": uar["high"]}
     majority = statistics["intervals"]["majority"]["uar"]
     assert (majority["low"], majority["high"], majority["value"]) == (None, None, pytest.approx(1 / 3))
-    assert "one answer to everything" in majority["note"]
+    assert "one answer for all" in majority["note"]
     assert "pcc.mean" not in found[1]["text"]["vad"]["intervals"]["mean"]
 
 
