@@ -28,7 +28,6 @@ class Target(Protocol):
     """A target on a test set: its truth, and what one or more models (or runs of a model) predict of it."""
 
     utterances: pd.DataFrame  # utterance and METADATA
-    models: list[str]  # in the order of the table
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Self:
@@ -42,8 +41,12 @@ class Target(Protocol):
         """
 
     @property
+    def models(self) -> list[str]:
+        """Return the names of the models, in the order of the table."""
+
+    @property
     def headline(self) -> list[str]:
-        """Return the scores that are shown with their interval beside the others."""
+        """Return the scores of which the interval stands beside them."""
 
     def scores(self, model: str) -> dict[str, float]:
         """Return the scores of a model."""
