@@ -9,14 +9,14 @@ from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
 from emopipe.schemas import tables
 from emopipe.schemas.splits import AUDIO, read_audio
-from emopipe.schemas.vad import AUDIO_VAD, BRANCHES, PredictedVad
+from emopipe.schemas.vad import AUDIO_VAD, INPUT_BRANCHES, PredictedVad
 from emopipe.training.parameters import CrossFitting
 
 
 def main() -> None:
     """Write data/vad/audio.csv, empty where the forest takes text alone."""
     settings = CrossFitting.load()
-    if "audio" not in BRANCHES[settings.inputs]:
+    if "audio" not in INPUT_BRANCHES[settings.inputs]:
         print(f"cross_fit_audio: forest.inputs is {settings.inputs}; nothing to do")
         _write(pd.DataFrame(columns=list(PredictedVad.model_fields)))
         return

@@ -8,7 +8,7 @@ from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
 from emopipe.schemas import tables
 from emopipe.schemas.splits import TEXT, read_text
-from emopipe.schemas.vad import BRANCHES, TEXT_VAD, PredictedVad
+from emopipe.schemas.vad import INPUT_BRANCHES, TEXT_VAD, PredictedVad
 from emopipe.training.parameters import CrossFitting
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Write data/vad/text.csv, empty where the forest takes audio alone, or no training text has an emotion."""
     settings, rows = CrossFitting.load(), read_text()
     labelled = rows[(rows["split"] == "train") & (rows["emotion"] != "")]
-    if "text" not in BRANCHES[settings.inputs] or labelled.empty:
+    if "text" not in INPUT_BRANCHES[settings.inputs] or labelled.empty:
         reason = f"forest.inputs is {settings.inputs}" if len(labelled) else "no training text has an emotion"
         print(f"cross_fit_text: {reason}; nothing to do")
         _write(pd.DataFrame(columns=list(PredictedVad.model_fields)))

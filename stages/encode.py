@@ -32,7 +32,7 @@ from emopipe.io.errors import UserError, run_stage
 from emopipe.parameters import Precision, Runtime
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
 from emopipe.training import processes
-from emopipe.training.device import set_up
+from emopipe.training.devices import set_up
 
 MANIFEST = Path("data/audio/manifest.csv")
 PARTS = store.FOLDER / "parts"  # where processes that work together put their shares

@@ -24,7 +24,7 @@ NO_AUDIO = {"path": "", "sha256": "", "start": math.nan, "end": math.nan, "secon
 
 def main() -> None:
     """Write the manifest of the audio branch and the table of the text branch."""
-    names = [Corpora.load(key).corpora for key in ("data.audio", "data.text")]
+    names = Corpora.load("data.audio").corpora, Corpora.load("data.text").corpora
     audio, text = read_branches(*names, Synthetic.load(), AUDIO.parent / "synthetic")
     write_manifest(add_content(audio, AUDIO), AUDIO, changed=("path", "sha256", "seconds"))
     write_manifest(text.assign(**NO_AUDIO), TEXT, changed=list(NO_AUDIO))

@@ -8,13 +8,13 @@ from emopipe.forest.inputs import join_branches, require_two_emotions
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import run_stage
 from emopipe.schemas import tables
-from emopipe.schemas.vad import AUDIO_VAD, BRANCHES, TEXT_VAD, PredictedVad, feature_names
+from emopipe.schemas.vad import AUDIO_VAD, INPUT_BRANCHES, TEXT_VAD, PredictedVad, feature_names
 
 
 def main() -> None:
     """Write models/forest.skops, empty where it would take text alone and no training text has an emotion."""
     settings = Forest.load()
-    branches = BRANCHES[settings.inputs]
+    branches = INPUT_BRANCHES[settings.inputs]
     vad = {branch: tables.read({"text": TEXT_VAD, "audio": AUDIO_VAD}[branch], PredictedVad) for branch in branches}
     training_rows = join_branches(vad)
     if training_rows.empty and settings.inputs == "text":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from emopipe.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
 
 from emopipe.backbones.catalogue import find
 from emopipe.commands import upload as hub
@@ -22,7 +23,6 @@ from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, Rejection
 from emopipe.schemas.predictions import AUDIO_COLUMNS, NLI, PREDICTED, ZERO_SHOT
 from emopipe.scoring.baselines import majority_class, mean_prediction
-from emopipe.scoring.headline import COLUMNS, MAJORITY, MEAN, emotion_rows, vad_rows
 
 FIGURES, NUMBERS, REPORT = Path("metrics/figures"), Path("metrics/plots"), Path("metrics/report.html")
 FOREST_MODELS = {  # by the columns of predictions.FOREST

@@ -1,4 +1,4 @@
-"""Predicting with a trained audio model."""
+"""The outputs of a trained audio model."""
 
 from __future__ import annotations
 

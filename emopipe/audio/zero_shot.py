@@ -1,4 +1,4 @@
-"""What a backbone that brings its own emotion classifier says without training: the zero-shot baseline."""
+"""The zero-shot baseline of a backbone that brings its own emotion classifier, which no training here has touched."""
 
 from __future__ import annotations
 

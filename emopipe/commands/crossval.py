@@ -2,8 +2,8 @@
 
     dvc exp run --queue -S 'split.audio.strategy=speaker_folds' -S 'split.audio.fold=range(0,5)'
     dvc queue start
-    python -m emopipe.commands.crossval --all         # every set of experiments that differ in the fold alone
-    python -m emopipe.commands.crossval EXP EXP ...   # those that are named
+    emopipe crossval --all         # every set of experiments that differ in the fold alone
+    emopipe crossval EXP EXP ...   # those that are named
 
 No utterance may be tested twice.
 """
@@ -12,41 +12,36 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from emopipe.commands import experiments
-from emopipe.io.errors import UserError, run_stage
+from emopipe.io.errors import UserError
 from emopipe.io.outputs import write_json
-from emopipe.schemas import predictions
-from emopipe.schemas.predictions import PREDICTED, targets_of
-from emopipe.schemas.tables import SHOWN
-from emopipe.scoring.bootstrap import classification_intervals, regression_intervals
-from emopipe.scoring.classification import classification
-from emopipe.scoring.intervals import Interval
-from emopipe.scoring.regression import flatten, regression
+from emopipe.schemas.predictions import TRAINED
+from emopipe.schemas.tables import SHOWN, write_csv
+from emopipe.scoring.targets import TARGETS, Target
 
-FOLD, FOLDS = "split.audio.fold", "split.audio.folds"
+FOLD = "split.audio.fold"
 FOLDER = Path("metrics/crossval")
 
-Scores = tuple[dict[str, Interval], Callable[[pd.DataFrame], dict[str, float]]]  # of all rows, and of a fold's
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("experiments", nargs="*", default=[], metavar="EXP", help="names or patterns of experiments")
+    chosen.add_argument("--all", action="store_true", help="look among all experiments")
 
 
-def main() -> None:
-    """Print the scores, and write metrics/crossval/NAME.json and NAME.csv, the pooled predictions."""
-    parser = argparse.ArgumentParser(
-        prog="emopipe crossval",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("experiments", nargs="*", metavar="EXP", help="names or patterns of experiments")
-    parser.add_argument("--all", action="store_true", help="look among all experiments")
-    arguments = parser.parse_args()
-    if arguments.all == bool(arguments.experiments):
-        parser.error("name experiments, or give --all")
+def run(arguments: argparse.Namespace) -> None:
+    """Print the scores, and write metrics/crossval/NAME.json and NAME.csv, the pooled predictions.
+
+    Raises:
+        UserError: where no experiments are folds of one, or an utterance is tested in more than one fold
+    """
     revisions = experiments.names() if arguments.all else experiments.matching(arguments.experiments)
     groups = _groups(revisions)
     if not arguments.all and len(groups) > 1:
@@ -74,20 +69,31 @@ def _differing(revisions: Sequence[str]) -> list[str]:
     return [key for key in keys if len({json.dumps(table.get(key)) for table in tables}) > 1]
 
 
-def _pool(folds: dict[int, str]) -> None:
-    tables = {n: predictions.read_audio(experiments.read(predictions.AUDIO, name)) for n, name in folds.items()}
-    table = pd.concat([rows.assign(fold=fold) for fold, rows in tables.items()], ignore_index=True)
-    twice = table.loc[table["utterance"].duplicated(), "utterance"].unique()
+def _pool(folds: Mapping[int, str]) -> None:
+    """Score the audio model's test predictions of all folds, of emotions or of dimensions."""
+    runs = {fold: experiments.predictions(name) for fold, name in folds.items()}
+    tables = {
+        target: pd.concat([_audio(run[target]).assign(fold=fold) for fold, run in runs.items()], ignore_index=True)
+        for target in TARGETS
+    }
+    tested = [target for target, table in tables.items() if len(table)]
+    if len(tested) != 1:
+        raise UserError(f"{', '.join(folds.values())}: the folds test {' and '.join(tested) or 'nothing'} from audio")
+    table, kind, name = tables[tested[0]], TARGETS[tested[0]], next(iter(folds.values()))
+    twice = table.groupby("utterance", sort=False)["fold"].nunique().loc[lambda times: times > 1].index
     if len(twice):
         raise UserError(
             f"{', '.join(folds.values())}: {len(twice)} utterance(s) are tested in more than one fold: "
             f"{', '.join(twice[:SHOWN])}; choose a strategy that splits into folds (split.audio.strategy)"
         )
-    scores = _scores(table, folds)
-    name = next(iter(folds.values()))
-    predictions.write(table, FOLDER / f"{name}.csv")
+    whole, parts = kind.of(table), {fold: kind.of(rows) for fold, rows in table.groupby("fold")}
+    scores = {"experiments": dict(folds), **_scores(whole, parts)}
+    write_csv(table.dropna(axis=1, how="all"), FOLDER / f"{name}.csv")  # no probabilities of a forest's emotions
     write_json(scores, FOLDER / f"{name}.json")
-    print(f"{len(folds)} folds, {len(table)} utterances, {table['speaker'].nunique()} speakers: {FOLDER / name}.json")
+    print(
+        f"{len(folds)} folds, {len(whole.utterances)} utterances, {whole.utterances['speaker'].nunique()} speakers: "
+        f"{FOLDER / name}.json"
+    )
     for metric, pooled in scores["pooled"].items():
         limits = "" if pooled["low"] is None else f"  [{pooled['low']:.4f}, {pooled['high']:.4f}]"
         over = scores["folds"].get(metric)
@@ -95,31 +101,20 @@ def _pool(folds: dict[int, str]) -> None:
         print(f"  {metric:20} {pooled['value']:.4f}{limits}{spread}")
 
 
-def _scores(table: pd.DataFrame, folds: dict[int, str]) -> dict[str, Any]:
-    intervals, of_fold = _ratings(table, targets) if (targets := targets_of(table)) else _emotions(table)
-    each = pd.DataFrame({fold: of_fold(rows) for fold, rows in table.groupby("fold")})
+def _audio(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["branch"] == "audio"]
+
+
+def _scores(whole: Target, parts: Mapping[int, Target]) -> dict[str, Any]:
+    """Return the pooled scores with their intervals, and the spread of those that are defined in every fold."""
+    each = pd.DataFrame({fold: part.scores(TRAINED) for fold, part in parts.items()}).dropna()
     return {
-        "experiments": folds,
         "pooled": {
-            name: {"value": found.value, "low": found.low, "high": found.high} for name, found in intervals.items()
+            name: {"value": found.value, "low": found.low, "high": found.high}
+            for name, found in whole.intervals(TRAINED).items()
         },
         "folds": {
             metric: {"mean": float(values.mean()), "std": float(values.std(ddof=1)), "values": values.tolist()}
             for metric, values in each.iterrows()
         },
     }
-
-
-def _emotions(table: pd.DataFrame) -> Scores:
-    intervals = classification_intervals(table["truth"], table["prediction"], table["speaker"])
-    return intervals, lambda rows: classification(rows["truth"], rows["prediction"])
-
-
-def _ratings(table: pd.DataFrame, targets: list[str]) -> Scores:
-    said = [f"{name}{PREDICTED}" for name in targets]
-    found = regression_intervals(table[targets].to_numpy(), table[said].to_numpy(), table["speaker"], targets)
-    return flatten(found), lambda rows: flatten(regression(rows[targets].to_numpy(), rows[said].to_numpy(), targets))
-
-
-if __name__ == "__main__":
-    run_stage(main)

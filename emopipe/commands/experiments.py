@@ -1,4 +1,4 @@
-"""What other experiments of this repository found: their parameters and predictions, from Git and DVC's cache."""
+"""Parameters and test predictions of other experiments of this repository, from Git and DVC's cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from emopipe.io.errors import UserError
+from emopipe.schemas.predictions import EMOTION, TRAINED, VAD, read_emotion, read_vad
 
 WORKSPACE = "workspace"
 
@@ -56,6 +59,16 @@ def read(path: Path, revision: str) -> io.StringIO:
             f"{revision}: {path} cannot be read ({error}); is it an experiment (`dvc exp list -A`) or a commit whose "
             "outputs are in the cache (`dvc pull`, `dvc repro`)?"
         ) from None
+
+
+def predictions(revision: str) -> dict[str, pd.DataFrame]:
+    """Return the test predictions of a revision's trained models, by target: ``emotion`` and ``vad``.
+
+    Raises:
+        UserError: if there is no such revision, or its tables cannot be read
+    """
+    found = {"emotion": read_emotion(read(EMOTION, revision)), "vad": read_vad(read(VAD, revision))}
+    return {target: table[table["model"] == TRAINED] for target, table in found.items()}
 
 
 def parameters(revision: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
 from emopipe.forest.parameters import Forest
-from emopipe.schemas.vad import BRANCHES, feature_names
+from emopipe.schemas.vad import INPUT_BRANCHES, feature_names
 
 
 def fit(vad: pd.DataFrame, emotions: Sequence[str], settings: Forest) -> RandomForestClassifier:
@@ -33,7 +33,7 @@ def fit(vad: pd.DataFrame, emotions: Sequence[str], settings: Forest) -> RandomF
 
 def branches_of(forest: RandomForestClassifier) -> list[str]:
     """Return the branches whose VAD a forest takes."""
-    return [branch for branch in BRANCHES["both"] if set(feature_names(branch)) <= set(forest.feature_names_in_)]
+    return [branch for branch in INPUT_BRANCHES["both"] if set(feature_names(branch)) <= set(forest.feature_names_in_)]
 
 
 def single_branch_forest(

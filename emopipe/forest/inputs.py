@@ -8,7 +8,7 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.schemas.vad import BRANCHES, feature_names
+from emopipe.schemas.vad import INPUT_BRANCHES, feature_names
 
 
 def join_branches(branches: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def require_two_emotions(emotions: pd.Series, inputs: str) -> None:
     """
     found = sorted(set(emotions))
     if len(found) < 2:
-        where = " and ".join(f"data.{branch}" for branch in BRANCHES[inputs])
+        where = " and ".join(f"data.{branch}" for branch in INPUT_BRANCHES[inputs])
         whose = "the training utterances that both branches have" if inputs == "both" else "its training utterances"
         raise UserError(
             f"{where}: the forest needs two emotions or more, but {whose} have "

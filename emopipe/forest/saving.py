@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
-import skops.io
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree._tree import Tree
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
-from emopipe.schemas.vad import BRANCHES, feature_names
+from emopipe.schemas.vad import INPUT_BRANCHES, feature_names
 
 PATH = Path("models/forest.skops")
 TRUSTED = ["sklearn.tree._tree.Tree"]  # nodes refer to each other by number: _check looks at every one
@@ -25,7 +25,7 @@ LEAF = -1
 def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
     """Write a forest, or an empty file where there is none; the same forest gives the same bytes."""
     with atomic_write(path) as part:
-        part.write_bytes(b"" if forest is None else _reproducible(skops.io.dumps(forest)))
+        part.write_bytes(b"" if forest is None else _reproducible(_skops().dumps(forest)))
 
 
 def load(path: Path = PATH) -> RandomForestClassifier | None:
@@ -40,18 +40,30 @@ def load(path: Path = PATH) -> RandomForestClassifier | None:
         raise UserError(f"{path}: no such file; run `dvc repro fit_forest`") from None
     if not content:
         return None
+    skops = _skops()
     try:
-        forest = skops.io.loads(content, trusted=TRUSTED)
-    except (UntrustedTypesFoundException, BadZipFile, KeyError, TypeError, ValueError) as error:
+        forest = skops.loads(content, trusted=TRUSTED)
+    except (skops.exceptions.UntrustedTypesFoundException, BadZipFile, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a forest of this pipeline: {str(error).splitlines()[0]}") from None
     if not isinstance(forest, RandomForestClassifier) or not _known(forest):
         raise UserError(f"{path}: not a forest over valence, arousal and dominance from text, audio or both")
     return forest
 
 
+def _skops() -> ModuleType:
+    """Import skops.io; it looks for estimators in all of scikit-learn, but not where that would load PyTorch."""
+    name = "sklearn.externals.array_api_compat.torch"  # takes as long as all the rest
+    hidden = sys.modules.setdefault(name, None) is None
+    import skops.io
+
+    if hidden:
+        del sys.modules[name]
+    return skops.io
+
+
 def _known(forest: RandomForestClassifier) -> bool:
     names = list(getattr(forest, "feature_names_in_", ()))
-    inputs = [feature_names(*branches) for branches in BRANCHES.values()]
+    inputs = [feature_names(*branches) for branches in INPUT_BRANCHES.values()]
     return names in inputs and all(_sound(tree.tree_, len(names)) for tree in forest.estimators_)
 
 

@@ -15,7 +15,7 @@ AUDIO_VAD = Path("data/vad/audio.csv")
 TEXT_VAD = Path("data/vad/text.csv")
 
 Branch = Literal["text", "audio"]
-BRANCHES: dict[str, tuple[Branch, ...]] = {"text": ("text",), "audio": ("audio",), "both": ("text", "audio")}
+INPUT_BRANCHES: dict[str, tuple[Branch, ...]] = {"text": ("text",), "audio": ("audio",), "both": ("text", "audio")}
 
 
 class PredictedVad(Row):

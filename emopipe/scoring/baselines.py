@@ -1,17 +1,12 @@
-"""What any model has to beat."""
+"""What any model has to beat: one answer for all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.scoring.classification import classification
-from emopipe.scoring.regression import regression
-
-CONSTANT = ("mse", "rmse", "mae", "ccc", "r2")  # what is worth knowing of one answer for all; it has no correlation
+from emopipe.schemas.predictions import MAJORITY, MEAN, PROBABILITY, TRAINED
 
 
 def majority_class(training: Sequence[str]) -> str:
@@ -23,40 +18,53 @@ def majority_class(training: Sequence[str]) -> str:
     return pd.Series(training).mode()[0]
 
 
-def majority_accuracy(training: Sequence[str], truth: Sequence[str]) -> float:
-    """Return the accuracy of always answering with the most frequent class of the training set.
-
-    >>> majority_accuracy(["a", "b", "b"], ["a", "a", "b"])
-    0.3333333333333333
-    """
-    return classification(truth, [majority_class(training)] * len(truth))["accuracy"]
-
-
-def mean_prediction(training: np.ndarray, utterances: int) -> np.ndarray:
-    """Return what always answering with the mean of the training set says, [utterances, dimensions].
-
-    >>> mean_prediction(np.array([[1.0, 4.0], [2.0, 4.0]]), 2).tolist()
-    [[1.5, 4.0], [1.5, 4.0]]
+def majority_baseline(trained: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions of the most frequent emotion of the training set.
 
     Args:
-        training: [training utterances, dimensions]
-        utterances: how many answers
+        trained: rows of the trained model in the table of emotions
+        training: its training utterances, with ``emotion``
     """
-    return np.tile(training.mean(axis=0), (utterances, 1))
+    answers = trained.drop(columns=[name for name in trained if name.startswith(PROBABILITY)])
+    return answers.assign(model=MAJORITY, prediction=majority_class(training["emotion"]))
 
 
-def mean_scores(
-    training: np.ndarray, truth: np.ndarray, names: Sequence[str] = DIMENSIONS
-) -> dict[str, dict[str, float]]:
-    """Return the scores of :func:`mean_prediction`, as those of :func:`emopipe.scoring.regression.regression`.
-
-    >>> mean_scores(np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]]), ["valence"])["mse"]
-    {'valence': 1.25, 'mean': 1.25}
+def mean_baseline(trained: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions of the mean of the training set, of each dimension.
 
     Args:
-        training: [training utterances, dimensions]
-        truth: [utterances, dimensions]
-        names: of the dimensions
+        trained: rows of the trained model in the table of dimensions
+        training: its training utterances, a column per dimension; those that are not rated are left out
+
+    >>> trained = pd.DataFrame({"dimension": ["valence", "arousal"], "prediction": [3.5, 2.5]})
+    >>> training = pd.DataFrame({"valence": [1.0, 2.0], "arousal": [4.0, 4.0], "dominance": [3.0, 3.0]})
+    >>> mean_baseline(trained, training)["prediction"].tolist()
+    [1.5, 4.0]
     """
-    found = regression(truth, mean_prediction(training, len(truth)), names)
-    return {score: found[score] for score in CONSTANT}
+    means = training[list(trained["dimension"].unique())].dropna().mean()
+    return trained.assign(model=MEAN, prediction=trained["dimension"].map(means))
+
+
+BASELINES = {"emotion": majority_baseline, "vad": mean_baseline}
+
+
+def with_baselines(
+    predicted: Mapping[str, pd.DataFrame], training: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Return tables of predictions with the rows of the baselines behind those of the models.
+
+    Args:
+        predicted: by target, ``emotion`` and ``vad``
+        training: the training utterances of each branch
+    """
+    return {
+        target: pd.concat(
+            [table]
+            + [
+                BASELINES[target](trained, training[branch])
+                for branch, trained in table[table["model"] == TRAINED].groupby("branch", sort=False)
+            ],
+            ignore_index=True,
+        )
+        for target, table in predicted.items()
+    }

@@ -78,7 +78,7 @@ def classification_intervals(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return the intervals of ``accuracy``, ``uar``, ``macro_f1``, ``weighted_f1`` and of each ``recall_CLASS``.
+    """Return the intervals of ``accuracy``, ``uar``, ``macro_f1``, ``weighted_f1`` and of each ``recall.CLASS``.
 
     A class that a resample happens to lack is left out of its UAR, as in :mod:`emopipe.scoring.classification`. A class
     whose utterances were all answered right (or all wrong) shows no variance in any resample; UAR is given it.
@@ -114,7 +114,7 @@ def classification_intervals(
         result["uar"] = result["uar"]._replace(note=note)
     for i in np.flatnonzero(known):
         recall = float(point["recall"][i]), drawn["recall"][:, i], sizes["recall"][:, i]
-        result[f"recall_{labels[i]}"] = interval(*recall, "share", level)
+        result[f"recall.{labels[i]}"] = interval(*recall, "share", level)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Are probabilities what they claim to be, and what makes them so?"""
+"""Calibration: how far probabilities are from how often they are right, and the temperature that mends them."""
 
 from __future__ import annotations
 

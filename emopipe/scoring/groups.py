@@ -1,4 +1,4 @@
-"""Does a model hear everybody equally well?"""
+"""Scores per group of speakers, and the gap between the best group and the worst."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ should know about the bootstrap", The American Statistician 69, 2015; Cameron, G
 improvements for inference with clustered errors", Review of Economics and Statistics 90, 2008).
 
 How often a 95 % interval held the truth, of 1,000 simulated test sets in each of many settings
-(tests/test_statistics.py repeats some of them): accuracy, UAR and F1 93 to 97 %, with 100 to 500 independent
+(tests/scoring/test_statistics.py repeats some of them): accuracy, UAR and F1 93 to 97 %, with 100 to 500 independent
 utterances or with 10 to 30 speakers who differ moderately; with fewer than 10 speakers UAR up to 99.9 %, too wide
 rather than too narrow; CCC and Pearson's r 93 to 97 %, CCC up to 99 % with 2 or 3 speakers. Too narrow: MSE with
 speakers who are biased by very different amounts (90 %), and MSE and correlations with errors of heavy tails (86 to

@@ -1,103 +1,99 @@
-"""What stands behind the headline scores: intervals, tests against baselines, groups of speakers."""
+"""What stands behind the scores: intervals, tests against other models, groups of speakers, calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.scoring.bootstrap import classification_intervals, regression_intervals
+from emopipe.schemas.predictions import TRAINED
+from emopipe.scoring.bootstrap import clusters_of
+from emopipe.scoring.calibration import brier_score, expected_calibration_error, reliability
 from emopipe.scoring.groups import group_scores
 from emopipe.scoring.intervals import Interval
-from emopipe.scoring.mcnemar import mcnemar
-from emopipe.scoring.paired import Difference, classification_difference, regression_difference
-from emopipe.scoring.regression import flatten
+from emopipe.scoring.paired import Difference
+from emopipe.scoring.targets import EmotionTarget, Target
 
 GROUPS = ("speaker", "sex", "corpus", "language")
-ACCURACY = {"accuracy": "wa"}  # what the field calls it, beside the unweighted average recall
 
 
-def classification_details(table: pd.DataFrame, baselines: dict[str, Sequence[str]]) -> dict[str, Any]:
-    """Return what is known about predicted classes beyond their scores.
+def statistics(target: Target) -> dict[str, Any]:
+    """Return what is known of a target beyond its scores, as JSON can hold it.
 
     Args:
-        table: with ``truth``, ``prediction`` and the columns of ``GROUPS``, empty where not known
-        baselines: predictions of others for the same rows, by name
+        target: with at least one utterance, and a model called ``trained``
 
     Returns:
-        ``intervals`` of every score, ``tests`` against each baseline, ``groups``: scores and their gap
+        ``utterances``; ``by``, what the bootstrap resamples, and ``units``, their number; ``intervals`` by model and
+        score; ``tests`` of the trained model against every other, by that and score; of emotions also ``mcnemar_p``
+        there, and ``groups``: scores of the trained model and their gap
     """
-    truth, prediction, speakers = table["truth"], table["prediction"], table["speaker"]
-    intervals = {
-        _named(name): _interval(found, speakers)
-        for name, found in classification_intervals(truth, prediction, speakers).items()
+    speakers = target.utterances["speaker"]
+    others = [model for model in target.models if model != TRAINED]
+    found: dict[str, Any] = {
+        "utterances": len(speakers),
+        "by": "speaker" if (speakers != "").any() else "utterance",
+        "units": int(clusters_of(speakers, len(speakers)).max()) + 1,
+        "intervals": {
+            model: {score: _interval(one) for score, one in target.intervals(model).items()} for model in target.models
+        },
+        "tests": {
+            other: {score: _difference(one) for score, one in target.differences([TRAINED], [other]).items()}
+            for other in others
+        },
     }
-    tests = {}
-    for name, other in baselines.items():
-        differences = classification_difference(truth, [prediction], [other], speakers)
-        right = [(np.asarray(run) == truth).to_numpy() for run in (prediction, other)]
-        tests[name] = {_named(score): _difference(found) for score, found in differences.items()}
-        tests[name]["mcnemar_p"] = mcnemar(*right).p
-    return {"intervals": intervals, "tests": tests, "groups": {column: _groups(table, column) for column in GROUPS}}
+    if isinstance(target, EmotionTarget):
+        for other in others:
+            found["tests"][other]["mcnemar_p"] = target.mcnemar(TRAINED, other).p
+        answers = target.utterances.assign(truth=target.truth, prediction=target.predictions[TRAINED])
+        found["groups"] = {column: _groups(answers, column) for column in GROUPS}
+    return found
 
 
-def regression_details(
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    speakers: pd.Series,
-    baselines: dict[str, np.ndarray],
-    names: Sequence[str] = DIMENSIONS,
-) -> dict[str, Any]:
-    """Return ``intervals`` of every score and dimension (``ccc.valence``), and ``tests`` against each baseline.
+def calibration(target: EmotionTarget, temperature: float | None) -> dict[str, Any]:
+    """Return how sure the trained model is and how right, with its temperature and without.
+
+    Without, the probabilities are p^T / Σ p^T: with outputs z and p = softmax(z / T), they are softmax(z).
 
     Args:
-        truth: [utterances, dimensions]
-        prediction: likewise
-        speakers: [utterances], empty where not known
-        baselines: predictions of others, by name, each [utterances, dimensions]
-        names: of the dimensions
+        target: with probabilities of the trained model
+        temperature: T, by which they are calibrated; None: they are not
+
+    Returns:
+        ``calibration``, the scores, and ``reliability`` and ``reliability_before``, the bins
     """
-    intervals = flatten(regression_intervals(truth, prediction, speakers, names))
-    tests = {
-        name: {
-            key: _difference(found)
-            for key, found in flatten(regression_difference(truth, [prediction], [other], speakers, names)).items()
-        }
-        for name, other in baselines.items()
+    probabilities, classes = target.probabilities[TRAINED], target.classes
+    before = probabilities
+    if temperature is not None:
+        before = probabilities**temperature
+        before /= before.sum(axis=1, keepdims=True)
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "ece": expected_calibration_error(probabilities, classes),
+            "brier": brier_score(probabilities, classes),
+            "ece_before": expected_calibration_error(before, classes),
+            "brier_before": brier_score(before, classes),
+        },
+        "reliability": reliability(probabilities, classes).to_dict("records"),
+        "reliability_before": reliability(before, classes).to_dict("records"),
     }
-    return {"intervals": {key: _interval(found, speakers) for key, found in intervals.items()}, "tests": tests}
 
 
-def limits(details: dict[str, Any], *names: str) -> dict[str, dict[str, float]]:
-    """Return ``low`` and ``high`` of the named scores, as far as their intervals are defined."""
-    found = {name: details["intervals"][name] for name in names}
-    return {n: {k: i[k] for k in ("low", "high")} for n, i in found.items() if i["low"] is not None}
-
-
-def _named(score: str) -> str:
-    return f"recall.{score.removeprefix('recall_')}" if score.startswith("recall_") else ACCURACY.get(score, score)
-
-
-def _interval(found: Interval, speakers: pd.Series) -> dict[str, Any]:
-    by = "speaker" if (speakers != "").any() else "utterance"
-    return {"value": found.value, "low": found.low, "high": found.high, "by": by, "units": found.clusters} | (
-        {"note": found.note} if found.note else {}
-    )
+def _interval(found: Interval) -> dict[str, Any]:
+    note = {"note": found.note} if found.note else {}
+    return {"value": found.value, "low": found.low, "high": found.high} | note
 
 
 def _difference(found: Difference) -> dict[str, Any]:
-    return {"difference": found.value, "low": found.low, "high": found.high, "p": found.p} | (
-        {"note": found.note} if found.note else {}
-    )
+    note = {"note": found.note} if found.note else {}
+    return {"difference": found.value, "low": found.low, "high": found.high, "p": found.p} | note
 
 
-def _groups(table: pd.DataFrame, column: str) -> dict[str, Any]:
-    found = group_scores(table, column)
+def _groups(answers: pd.DataFrame, column: str) -> dict[str, Any]:
+    found = group_scores(answers, column)
     values = {
-        str(name): {"uar": float(row["uar"]), "wa": float(row["accuracy"]), "utterances": int(row["utterances"])}
+        str(name): {"uar": float(row["uar"]), "accuracy": float(row["accuracy"]), "utterances": int(row["utterances"])}
         for name, row in found.scores.iterrows()
     }
     return {"values": values, "gap": found.gaps["uar"]}

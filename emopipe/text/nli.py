@@ -1,6 +1,6 @@
-"""A baseline that is not trained: which of three statements about its writer's feelings does a text entail?
+"""Zero-shot VAD by natural language inference: which of three statements about its writer's feelings a text entails.
 
-Natural language inference as zero-shot classification (Yin et al., "Benchmarking zero-shot text classification",
+As in zero-shot classification (Yin et al., "Benchmarking zero-shot text classification",
 EMNLP 2019). The text is the premise, and every dimension has a hypothesis for its low end, its middle and its high end.
 """
 

@@ -1,4 +1,4 @@
-"""Predicting with a trained text regressor."""
+"""Predictions of a trained text regressor."""
 
 from __future__ import annotations
 

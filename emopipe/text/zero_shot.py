@@ -1,4 +1,4 @@
-"""A baseline that is not trained: how close is a text to sentences from either end of a dimension?
+"""Zero-shot VAD by anchors: how close a text is to sentences from either end of a dimension.
 
 Every dimension has anchor sentences for its low and its high end. A text's place between them is the
 softmax of its two cosines, in the embedding space of the *untuned* encoder.

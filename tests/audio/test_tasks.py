@@ -10,13 +10,10 @@ import pytest
 import torch
 import yaml
 
-from emopipe.audio import ratings
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import Classification, Regression, restore, task_of
-from emopipe.io.errors import UserError
-from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.scoring.regression import SCORES, concordance_cc
+from emopipe.scoring.regression import concordance_cc
 from helpers.closure import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -96,45 +93,3 @@ def test_a_task_is_restored_from_its_configuration(task):
     assert isinstance(again, Regression if task == "regression" else Classification)
     assert again.config() == made.config()
     np.testing.assert_array_equal(again.targets(rows(seed=3)), made.targets(rows(seed=3)))
-
-
-# What is found on the test set
-
-
-@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
-def test_scores_stand_beside_those_of_the_mean(names):
-    train, test = rows(seed=1), rows()
-    predicted = test[names].to_numpy() + 0.3 * np.random.default_rng(4).normal(size=(len(test), len(names)))
-    found = ratings.evaluate(train[names].to_numpy(), test, predicted, names)
-    scores = json.loads(json.dumps(found.scores))
-    assert scores.keys() == {*SCORES, "mean_predictor", "utterances", "interval"}
-    for score in SCORES:
-        assert list(scores[score]) == [*names, "mean"]
-    assert scores["utterances"] == len(test)
-    assert scores["mean_predictor"].keys() == {"mse", "rmse", "mae", "ccc", "r2"}
-    assert scores["mean_predictor"]["ccc"] == pytest.approx(dict.fromkeys((*names, "mean"), 0), abs=1e-12)
-    error = ((test[names] - train[names].mean()) ** 2).mean()
-    assert scores["mean_predictor"]["mse"] == pytest.approx({**error, "mean": error.mean()})
-    assert list(scores["interval"]) == [f"ccc.{name}" for name in (*names, "mean")]
-    for name in (*names, "mean"):
-        assert (
-            scores["interval"][f"ccc.{name}"]["low"] < scores["ccc"][name] < scores["interval"][f"ccc.{name}"]["high"]
-        )
-    tests = found.details["tests"]["mean_predictor"]
-    assert tests["mse.mean"]["difference"] == pytest.approx(scores["mse"]["mean"] - error.mean())
-    assert tests["mse.mean"]["p"] < 0.05
-
-
-@pytest.mark.parametrize("names", SUBSETS, ids=",".join)
-def test_predictions_are_read_as_they_were_written(names, tmp_path):
-    test = rows()
-    table = ratings.evaluate(test[names].to_numpy(), test, test[names].to_numpy() + 0.25, names).table
-    who = ["utterance", "corpus", "speaker", "sex", "language"]
-    assert list(table) == [*who, *names, *(f"{name}_predicted" for name in names)]
-    predictions.write(table, tmp_path / "audio.csv")
-    again = predictions.read_audio(tmp_path / "audio.csv")
-    assert predictions.targets_of(again) == names
-    np.testing.assert_allclose(again[f"{names[0]}_predicted"] - again[names[0]], 0.25)
-    predictions.write(table.drop(columns=names[0]), tmp_path / "audio.csv")
-    with pytest.raises(UserError, match=rf"column\(s\) {names[0]} missing"):
-        predictions.read_audio(tmp_path / "audio.csv")

@@ -1,110 +1,207 @@
-"""Comparing experiments, and pooling their folds, where dimensions were predicted from audio."""
+"""Comparing experiments, and pooling their folds: emotions, dimensions, and the branches that runs have in common."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from emopipe.commands import compare, crossval, experiments
 from emopipe.io.errors import UserError
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.schemas.predictions import FOREST_COLUMNS, TEXT_COLUMNS, rated_table
+from emopipe.schemas.predictions import EmotionPrediction, VadPrediction, emotion_table, vad_table
 from emopipe.scoring.regression import regression
 
 NAMES = ["arousal", "valence"]
+EMOTIONS = ["anger", "calm", "fear"]
 
 
-def heard(seed, names=NAMES, first=0):
-    """Return the audio predictions of a run: the same ratings for all seeds."""
-    generator, number = np.random.default_rng(seed), np.arange(first, first + 30)
-    rows = pd.DataFrame({"utterance": [f"c/u{i}" for i in number], "corpus": "c", "sex": "", "language": ""})
-    rows["speaker"] = [f"c/s{i % 6}" for i in number]
-    gold = {name: 3 + 2 * np.sin(number + i) for i, name in enumerate(DIMENSIONS)}
-    rows = rows.assign(**gold)
-    return rated_table(rows, rows[names].to_numpy() + 0.1 * seed * generator.normal(size=(30, len(names))), names)
+def rows(first: int = 0) -> pd.DataFrame:
+    """Return thirty utterances of six speakers, with the same ratings and emotions in every run."""
+    number = np.arange(first, first + 30)
+    table = pd.DataFrame({"utterance": [f"c/u{i}" for i in number], "corpus": "c", "sex": "", "language": ""})
+    table["speaker"] = [f"c/s{i % 6}" for i in number]
+    table = table.assign(**{name: 3 + 2 * np.sin(number + i) for i, name in enumerate(DIMENSIONS)})
+    return table.assign(emotion=np.array(EMOTIONS, dtype=object)[number % 3])
+
+
+def audio(seed: int, names: list[str] = NAMES, first: int = 0) -> pd.DataFrame:
+    """Return the audio predictions of a run of a regression, and what stands beside them."""
+    table, generator = rows(first), np.random.default_rng(seed)
+    predicted = table[names].to_numpy() + 0.1 * seed * generator.normal(size=(30, len(names)))
+    trained = vad_table(table, "audio", "trained", predicted, names)
+    return pd.concat([trained, trained.assign(model="mean", prediction=3.0)], ignore_index=True)
+
+
+def answers(seed: int, branch: str, first: int = 0) -> pd.DataFrame:
+    """Return the emotions that a run predicts from a branch, and what stands beside them."""
+    table, generator = rows(first), np.random.default_rng(seed)
+    wrong = generator.random(30) < 0.1 * seed
+    trained = emotion_table(
+        table, branch, "trained", np.where(wrong, "calm", table["emotion"]), np.tile([0.6, 0.4], (30, 1)), EMOTIONS[:2]
+    )
+    return pd.concat([trained, trained.assign(model="majority", prediction="anger")], ignore_index=True)
+
+
+NONE = {
+    predictions.EMOTION: pd.DataFrame(columns=list(EmotionPrediction.model_fields)),
+    predictions.VAD: pd.DataFrame(columns=list(VadPrediction.model_fields)),
+}
 
 
 @pytest.fixture
 def revisions(monkeypatch, tmp_path):
-    """Return the audio predictions of each revision; the text branch is off. A revision's fold is its number."""
-    tables = {"a0": heard(1), "b1": heard(5), "c2": heard(2, first=30), "d3": heard(2, ["valence"])}
-    none = {
-        predictions.TEXT: pd.DataFrame(columns=list(TEXT_COLUMNS)),
-        predictions.FOREST: pd.DataFrame(columns=list(FOREST_COLUMNS)),
-    }
-
-    def read(path, revision):
-        table = tables[revision] if path == predictions.AUDIO else tables.get((path, revision), none.get(path))
-        return io.StringIO(table.to_csv(index=False))
-
-    monkeypatch.setattr(experiments, "read", read)
-    monkeypatch.setattr(experiments, "names", lambda: [name for name in tables if isinstance(name, str)])
+    """Return the tables of each revision by path, which a test may change. A revision's fold is its number."""
+    vad = {"a0": audio(1), "b1": audio(5), "c2": audio(2, first=30), "d3": audio(2, ["valence"])}
+    tables = {name: NONE | {predictions.VAD: table} for name, table in vad.items()}
+    monkeypatch.setattr(experiments, "read", lambda path, name: io.StringIO(tables[name][path].to_csv(index=False)))
+    monkeypatch.setattr(experiments, "names", lambda: list(tables))
     monkeypatch.setattr(experiments, "parameters", lambda name: {crossval.FOLD: int(name[-1])})
     monkeypatch.chdir(tmp_path)
     return tables
 
 
-def call(script, monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", [script.__name__, *arguments])
-    script.main()
+def call(command, *arguments):
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    command.run(parser.parse_args(arguments))
 
 
-def scores_of(table):
-    return regression(table[NAMES].to_numpy(), table[[f"{name}_predicted" for name in NAMES]].to_numpy(), NAMES)
+def trained(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["model"] == "trained"]
 
 
-def test_regressions_are_compared_target_by_target(revisions, monkeypatch, capsys):
-    call(compare, monkeypatch, "a0", "b1")
-    lines = {
-        line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line[:3] in ("ccc", "mse")
+def scores_of(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    truth, predicted = (trained(table)[column].to_numpy().reshape(-1, 2) for column in ("truth", "prediction"))
+    return regression(truth, predicted, NAMES)
+
+
+def lines(shown: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split() for line in shown.splitlines() if line[:1].islower()}
+
+
+def test_regressions_are_compared_target_by_target(revisions, capsys):
+    revisions["b1"][predictions.VAD] = audio(5).sample(frac=1, random_state=1)  # rows may be in another order
+    call(compare, "a0", "b1")
+    shown = capsys.readouterr().out
+    assert shown.startswith("A: a0\nB: b1\n\naudio: 30 test utterances, resampled by speaker (6)\n")
+    found = lines(shown.split("p\n", 1)[1])
+    assert found.keys() == {
+        f"{score}.{name}" for score in ("mse", "rmse", "mae", "ccc", "pcc", "r2") for name in (*NAMES, "mean")
     }
-    assert lines.keys() == {f"{score}.{name}" for score in ("ccc", "mse") for name in (*NAMES, "mean")}
-    for key, cells in lines.items():
+    for key, cells in found.items():
         score, name = key.split(".")
-        a, b = (scores_of(revisions[revision])[score][name] for revision in ("a0", "b1"))
+        a, b = (scores_of(audio(seed))[score][name] for seed in (1, 5))
         assert [float(cell) for cell in cells[1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+    assert "McNemar" not in shown
 
 
-def forested(seed):
-    """Return the predictions of a forest that hears."""
-    rows, generator = heard(1), np.random.default_rng(seed)
-    truth = np.array(["anger", "calm", "fear"], dtype=object)[np.arange(30) % 3]
-    answers = np.where(generator.random(30) < 0.1 * seed, "calm", truth)
-    rows = rows.assign(truth=truth, prediction=answers, text_alone="calm", audio_alone="fear", majority="anger")
-    return rows.reindex(columns=list(FOREST_COLUMNS), fill_value="")
-
-
-def test_forests_are_compared_where_both_runs_have_one_that_hears(revisions, monkeypatch, capsys):
-    call(compare, monkeypatch, "a0", "b1")
+def test_forests_are_compared_where_both_runs_have_one(revisions, capsys):
+    revisions["a0"][predictions.EMOTION] = answers(1, "forest")
+    call(compare, "a0", "b1")
     assert "forest:" not in capsys.readouterr().out
-    pair = {"a0": forested(1), "b1": forested(6)}
-    revisions |= {(predictions.FOREST, name): table for name, table in pair.items()}
-    call(compare, monkeypatch, "a0", "b1")
+    revisions["b1"][predictions.EMOTION] = answers(6, "forest")
+    call(compare, "a0", "b1")
     shown = capsys.readouterr().out.split("forest: 30 test utterances, resampled by speaker (6)")[1]
-    a, b = (balanced_accuracy_score(table["truth"], table["prediction"]) for table in pair.values())
-    (cells,) = (line.split() for line in shown.splitlines() if line.startswith("uar"))
-    assert [float(cell) for cell in cells[1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+    tables = [trained(answers(seed, "forest")) for seed in (1, 6)]
+    assert list(lines(shown)) == ["accuracy", "uar", "macro_f1", "weighted_f1"]
+    for score, function in (("uar", balanced_accuracy_score), ("accuracy", accuracy_score)):
+        a, b = (function(table["truth"], table["prediction"]) for table in tables)
+        assert [float(cell) for cell in lines(shown)[score][1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+    right = [(table["truth"] == table["prediction"]).to_numpy() for table in tables]
+    alone = f"right by A alone {(right[0] & ~right[1]).sum()}, by B alone {(right[1] & ~right[0]).sum()}"
+    assert f"McNemar (exact): {alone}, p " in shown
 
 
-def test_runs_of_other_targets_are_not_compared(revisions, monkeypatch):
+def test_groups_of_runs_are_compared_by_their_means(revisions, capsys):
+    for name in ("a0", "b1"):
+        revisions[f"{name}-x"] = dict(revisions[name])
+        revisions[f"{name}-x"][predictions.VAD] = audio(3)
+    call(compare, "a0*", "b1,b1-x")
+    shown = capsys.readouterr().out
+    assert shown.startswith("A: a0, a0-x\nB: b1, b1-x\n")
+    a, b = (np.mean([scores_of(audio(seed))["ccc"]["mean"] for seed in seeds]) for seeds in ((1, 3), (5, 3)))
+    assert [float(cell) for cell in lines(shown)["ccc.mean"][1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+
+
+def test_runs_of_other_targets_are_not_compared(revisions):
     with pytest.raises(UserError, match="do not predict the same from audio"):
-        call(compare, monkeypatch, "a0", "d3")
+        call(compare, "a0", "d3")
+    revisions["b1"] = NONE | {predictions.EMOTION: answers(1, "audio")}
+    with pytest.raises(UserError, match="do not predict the same from audio"):
+        call(compare, "a0", "b1")
 
 
-def test_the_folds_of_a_regression_are_pooled(revisions, monkeypatch, capsys):
-    call(crossval, monkeypatch, "a0", "c2")
+def test_runs_without_a_branch_in_common_are_not_compared(revisions):
+    revisions["b1"] = NONE | {predictions.EMOTION: answers(1, "forest")}
+    with pytest.raises(UserError, match="no test predictions of one branch in common"):
+        call(compare, "a0", "b1")
+
+
+def test_other_test_sets_are_refused(revisions):
+    with pytest.raises(UserError, match=r"30 utterance\(s\) of table 1 are not in table 2"):
+        call(compare, "a0", "c2")
+
+
+def test_the_folds_of_a_regression_are_pooled(revisions, capsys):
+    call(crossval, "a0", "c2")
     found = json.loads((crossval.FOLDER / "a0.json").read_text())
-    whole = pd.concat([revisions["a0"], revisions["c2"]])
-    for score, values in scores_of(whole).items():
+    folds = [audio(1), audio(2, first=30)]
+    for score, values in scores_of(pd.concat(folds)).items():
         for name, value in values.items():
             assert found["pooled"][f"{score}.{name}"]["value"] == pytest.approx(value)
-    each = [scores_of(revisions[name])["ccc"]["mean"] for name in ("a0", "c2")]
+    each = [scores_of(table)["ccc"]["mean"] for table in folds]
     assert found["folds"]["ccc.mean"]["values"] == pytest.approx(each)
     assert found["folds"]["ccc.mean"]["mean"] == pytest.approx(np.mean(each))
-    assert "ccc.mean" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.startswith("2 folds, 60 utterances, 6 speakers: metrics/crossval/a0.json\n")
+    assert "  ccc.mean " in shown
+    pooled = pd.read_csv(crossval.FOLDER / "a0.csv")
+    assert list(pooled) == [*VadPrediction.model_fields, "fold"]
+    assert pooled.groupby("fold")["utterance"].nunique().to_dict() == {0: 30, 2: 30}
+
+
+def test_the_folds_of_a_classification_are_pooled(revisions, capsys):
+    forest = answers(1, "forest").rename(columns={"p_calm": "p_fear"})  # whose labels are others
+    for name, seed, first in (("a0", 3, 0), ("c2", 5, 30)):
+        emotion = pd.concat([answers(seed, "audio", first), forest], ignore_index=True)
+        revisions[name] = NONE | {predictions.EMOTION: emotion}
+    call(crossval, "a0", "c2")
+    found = json.loads((crossval.FOLDER / "a0.json").read_text())
+    folds = [trained(answers(3, "audio")), trained(answers(5, "audio", 30))]
+    whole = pd.concat(folds)
+    assert found["pooled"]["uar"]["value"] == pytest.approx(
+        balanced_accuracy_score(whole["truth"], whole["prediction"])
+    )
+    assert found["folds"]["accuracy"]["values"] == pytest.approx(
+        [accuracy_score(table["truth"], table["prediction"]) for table in folds]
+    )
+    assert found["experiments"] == {"0": "a0", "2": "c2"}
+    assert {"  accuracy", "  recall.anger"} <= {line[:14].rstrip() for line in capsys.readouterr().out.splitlines()}
+    assert list(pd.read_csv(crossval.FOLDER / "a0.csv")) == [
+        *EmotionPrediction.model_fields,
+        "p_anger",
+        "p_calm",
+        "fold",
+    ]
+
+
+def test_an_utterance_is_tested_in_one_fold_alone(revisions):
+    with pytest.raises(UserError, match=r"30 utterance\(s\) are tested in more than one fold: c/u0, "):
+        call(crossval, "a0", "b1")
+    revisions["a0"] = revisions["b1"] = dict(NONE)
+    with pytest.raises(UserError, match="the folds test nothing from audio"):
+        call(crossval, "a0", "b1")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "a0"]])
+def test_experiments_are_named_or_all_are_taken(arguments, capsys):
+    with pytest.raises(SystemExit):
+        call(crossval, *arguments)
+    assert "--all" in capsys.readouterr().err

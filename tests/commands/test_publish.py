@@ -16,7 +16,6 @@ import pytest
 import soundfile
 import torch
 import yaml
-from emopipe.training.network import Ensemble
 from huggingface_hub import ModelCard
 
 from emopipe.audio import saving
@@ -29,6 +28,7 @@ from emopipe.commands import upload as hub
 from emopipe.io.errors import UserError
 from emopipe.report.page import score
 from emopipe.schemas import predictions
+from emopipe.training.networks import Ensemble
 from helpers import results
 from helpers.closure import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online

@@ -18,7 +18,7 @@ from emopipe.audio.fitting import fit
 from emopipe.audio.prediction import predict
 from emopipe.backbones.loading import load
 from emopipe.encoding import store
-from emopipe.training.device import set_up
+from emopipe.training.devices import set_up
 from emopipe.training.tracking import Tracker
 from helpers.noises import RUNTIME, encoded, model_settings, train_settings
 from helpers.small_demo import SMALL, write_params

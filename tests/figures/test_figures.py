@@ -8,6 +8,7 @@ import audmetric
 import numpy as np
 import pandas as pd
 import pytest
+from emopipe.scoring.headline import emotion_rows
 from matplotlib import image
 from sklearn.metrics import accuracy_score, recall_score
 
@@ -16,7 +17,6 @@ from emopipe.figures.style import class_styles
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS
 from emopipe.scoring.calibration import expected_calibration_error
-from emopipe.scoring.headline import emotion_rows
 from helpers import results
 from stages import plot
 

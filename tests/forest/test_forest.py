@@ -21,7 +21,7 @@ from emopipe.io.errors import UserError
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import TextItem, same_text
-from emopipe.schemas.vad import featured, features
+from emopipe.schemas.vad import as_features, feature_names
 from emopipe.text import cross_fitting
 from emopipe.text.cross_fitting import unseen_vad
 from emopipe.training.cross_fitting import divide
@@ -34,7 +34,7 @@ SETTINGS = Forest(
 
 
 def grown(*branches: str) -> tuple[RandomForestClassifier, pd.DataFrame, list[str]]:
-    draw, names = np.random.default_rng(0), features(*(branches or ["text"]))
+    draw, names = np.random.default_rng(0), feature_names(*(branches or ["text"]))
     vad = draw.uniform(1, 5, (120, len(names)))
     emotions = ["happiness" if row[0] > 3.3 else "anger" if row[1] > 3 else "sadness" for row in vad]
     vad = pd.DataFrame(vad, columns=names)
@@ -47,7 +47,7 @@ def test_a_forest_comes_back_as_it_was(tmp_path: Path, branches: list[str]):
     saving.save(model, tmp_path / "forest.skops")
     loaded = saving.load(tmp_path / "forest.skops")
     np.testing.assert_array_equal(loaded.predict_proba(vad), model.predict_proba(vad))
-    assert list(loaded.feature_names_in_) == features(*branches)
+    assert list(loaded.feature_names_in_) == feature_names(*branches)
     assert list(loaded.classes_) == ["anger", "happiness", "sadness"]
     assert np.mean(loaded.predict(vad) == np.array(emotions)) > 0.95
     assert loaded.n_jobs is None
@@ -91,7 +91,7 @@ def test_what_is_not_a_sound_forest_is_refused(tmp_path: Path):
         saving.save(RandomForestClassifier(2).fit(given, ["a", "b"] * 25), path)
         with pytest.raises(UserError, match="not a forest over valence, arousal and dominance"):
             saving.load(path)
-    lying = RandomForestClassifier(2).fit(featured(draw, "text"), ["a", "b"] * 25)
+    lying = RandomForestClassifier(2).fit(as_features(draw, "text"), ["a", "b"] * 25)
     lying.feature_names_in_ = lying.feature_names_in_[:2]
     saving.save(lying, path)
     with pytest.raises(UserError, match="not a forest over valence, arousal and dominance"):

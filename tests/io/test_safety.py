@@ -152,16 +152,20 @@ def test_every_table_is_safe_to_open_and_comes_back(workspace, text):
                 assert value == table.at[0, column] or value != value  # NaN: unknown on both sides
     assert read_manifest(resample.RAW).equals(manifest)
 
-    who = {"utterance": name, "corpus": text, "speaker": name, "sex": "", "language": text}
-    said = pd.DataFrame([{**who, "truth": "fear", "prediction": "fear", "zero_shot": "", "p_fear": 0.5}])
-    for path in (predictions.AUDIO, crossval.FOLDER / "x.csv"):
-        predictions.write(said, path)
-        assert predictions.read_audio(path).equals(said)
-    predictions.write(pd.DataFrame({"utterance": [name], "component_1": [-0.25]}), predictions.EMBEDDING)
+    row |= {"sex": "", "arousal": 2.0, "dominance": float("nan")}
+    rows = pd.DataFrame([row])
+    emotion = predictions.emotion_table(rows, "audio", "trained", ["fear"], np.array([[0.5]]), ["fear"])
+    predictions.write_emotion(emotion, predictions.EMOTION)
+    assert predictions.read_emotion().equals(emotion)
+    vad = predictions.vad_table(rows, "audio", "trained", np.array([[-0.5, 1, 2]])).reset_index(drop=True)
+    predictions.write_vad(vad, predictions.VAD)
+    assert predictions.read_vad().equals(vad)
+    tables.write_csv(vad.assign(fold=0), crossval.FOLDER / "x.csv")
+    predictions.write_embedding(pd.DataFrame({"utterance": [name], "component_1": [-0.25]}))
     assert predictions.read_embedding().to_dict("records") == [{"utterance": name, "component_1": -0.25}]
 
     written = list(workspace.rglob("*.csv"))
-    assert len(written) == len(ours) + 3
+    assert len(written) == len(ours) + 4
     for path in written:
         formulas = [cell for cells in in_a_spreadsheet(path) for cell in cells if begins_a_formula(cell)]
         assert not formulas, path

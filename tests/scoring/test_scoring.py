@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from emopipe.scoring.classification import classification, recall_per_class
-from emopipe.scoring.regression import concordance_cc, pearson_cc, regression
+from emopipe.scoring.regression import concordance_cc, pearson_cc, r2, regression
 
 labels = st.sampled_from(["anger", "happiness", "neutral", "sadness"])
 numbers = st.floats(1, 5, allow_nan=False)
@@ -49,7 +49,7 @@ def test_regression_agrees_with_audmetric_and_numpy(pairs):
 
 
 @pytest.mark.parametrize(
-    ("truth", "prediction", "ccc", "pcc", "r2"),
+    ("truth", "prediction", "ccc", "pcc", "explained"),
     [
         ([2, 2], [2, 2], 1, 0, 1),
         ([2, 2], [3, 3], 0, 0, 0),
@@ -58,8 +58,8 @@ def test_regression_agrees_with_audmetric_and_numpy(pairs):
         ([3.3] * 3, [3.3, 3.3, 3], 0, 0, 0),
     ],
 )
-def test_constants_give_numbers_and_not_nan(truth, prediction, ccc, pcc, r2):
+def test_constants_give_numbers_and_not_nan(truth, prediction, ccc, pcc, explained):
     truth, prediction = np.array(truth, float), np.array(prediction, float)
     assert concordance_cc(truth, prediction) == pytest.approx(ccc, abs=1e-12)
     assert pearson_cc(truth, prediction) == pcc
-    assert r2(truth, prediction) == r2
+    assert r2(truth, prediction) == explained

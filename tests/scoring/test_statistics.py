@@ -44,7 +44,7 @@ def test_intervals_of_a_classification_lie_around_scores_that_others_compute(row
     truth, prediction, speaker = zip(*rows, strict=True)
     found = boot.classification_intervals(truth, prediction, speaker, replicates=50)
     expected = classification(truth, prediction) | {
-        f"recall_{k}": v for k, v in recall_per_class(truth, prediction).items()
+        f"recall.{k}": v for k, v in recall_per_class(truth, prediction).items()
     }
     assert {name: interval.value for name, interval in found.items()} == pytest.approx(expected, abs=1e-9)
     report = metrics.classification_report(truth, prediction, output_dict=True, zero_division=0)

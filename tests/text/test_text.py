@@ -29,7 +29,7 @@ from emopipe.text.parameters import Anchors
 from emopipe.text.prediction import predict
 from emopipe.text.regressor import masked_mean
 from emopipe.text.zero_shot import Calibration, anchors
-from emopipe.training.targets import TargetScaler
+from emopipe.training.networks import TargetScaler
 from helpers.tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
 from stages import cross_fit_audio, finetune_text, fit_forest
 

@@ -1,4 +1,4 @@
-"""Valence, arousal and dominance of the test set beside their baselines: scores, tests, and what is written."""
+"""The test set's valence, arousal and dominance as the text branch predicts them: trained, zero-shot, and by NLI."""
 
 from __future__ import annotations
 
@@ -8,31 +8,39 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
-from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from emopipe.schemas import predictions
+from emopipe.schemas import predictions, tables
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.schemas.predictions import Evaluation
-from emopipe.text import nli, vad
-from emopipe.text.evaluation import evaluate
+from emopipe.schemas.predictions import predicted_vad
+from emopipe.schemas.splits import TEXT, TextItem, rated
+from emopipe.schemas.vad import PredictedVad
+from emopipe.text import encoders, held_out, nli, saving
+from emopipe.text.held_out import Predicted, predict_test_set
 from emopipe.text.parameters import Baselines
+from emopipe.text.prediction import predict
 from emopipe.text.saving import Trained
+from emopipe.text.zero_shot import anchors
 from helpers.mnli import HYPOTHESES, written
 from helpers.tiny_text import CPU, PARAMS, fitted, sentences
+from stages import predict_text
 
 VAD = list(DIMENSIONS)
+PARAMETERS = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
 
 
 def settings(**changes: object) -> Baselines:
-    return Baselines.model_validate(yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["evaluate"] | changes)
+    values = PARAMETERS["evaluate"] | changes
+    return Baselines.model_validate({name: values[name] for name in Baselines.model_fields})
 
 
 def half_rated(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave the ratings of every third utterance out."""
-    return rows.assign(**{name: rows[name].mask(np.arange(len(rows)) % 3 == 0) for name in VAD})
+    """Leave the ratings of every third utterance out, and some emotions."""
+    number = np.arange(len(rows))
+    rows = rows.assign(**{name: rows[name].mask(number % 3 == 0) for name in VAD})
+    return rows.assign(emotion=rows["emotion"].mask(number % 7 == 1, ""))
 
 
 @pytest.fixture
@@ -46,81 +54,127 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture
-def found(trained: Trained, rows: pd.DataFrame, tmp_path: Path) -> Evaluation:
-    return evaluate(trained, None, rows, False, settings(nli=str(written(tmp_path / "mnli", "bert"))), CPU)
+def found(trained: Trained, rows: pd.DataFrame, tmp_path: Path) -> Predicted:
+    return predict_test_set(trained, rows, settings(nli=str(written(tmp_path / "mnli", "bert"))), CPU)
 
 
-def gold(rows: pd.DataFrame, split: str) -> np.ndarray:
-    return rows.loc[rows["split"] == split, VAD].dropna().to_numpy()
+def of(found: Predicted, model: str) -> np.ndarray:
+    return predicted_vad(found.vad, "text", model)[VAD].to_numpy()
 
 
-def test_the_mean_predictor_is_scikit_learns(found: Evaluation, rows: pd.DataFrame):
-    train, test = gold(rows, "train"), gold(rows, "test")
-    said = DummyRegressor(strategy="mean").fit(np.zeros((len(train), 1)), train).predict(np.zeros((len(test), 1)))
-    scores = found.scores["mean_predictor"]["vad"]
-    assert scores.keys() == {"mse", "rmse", "mae", "ccc", "r2"}
-    for name, score in (("mse", mean_squared_error), ("mae", mean_absolute_error), ("r2", r2_score)):
-        expected = score(test, said, multioutput="raw_values")
-        assert [scores[name][dimension] for dimension in VAD] == pytest.approx(list(expected))
-        assert scores[name]["mean"] == pytest.approx(expected.mean())
-    assert scores["ccc"] == pytest.approx(dict.fromkeys((*VAD, "mean"), 0), abs=1e-12)
+def sets(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return tuple(rows[rows["split"] == name] for name in ("train", "test"))
 
 
-def test_nli_is_scored_raw_and_after_a_line_fitted_on_train(found: Evaluation, rows: pd.DataFrame, tmp_path: Path):
-    model = nli.load(str(tmp_path / "mnli"))
-    test, known = (rows[rows["split"] == name] for name in ("test", "train"))
-    known = known.dropna()
-    raw = nli.ratings(test["transcript"], model, HYPOTHESES, CPU)
-    learnt = nli.ratings(known["transcript"], model, HYPOTHESES, CPU)
-    rated = test["valence"].notna().to_numpy()
+def test_every_model_predicts_every_test_utterance(found: Predicted, rows: pd.DataFrame, trained: Trained):
+    _, test = sets(rows)
+    names = ["trained", "zero_shot", "zero_shot_uncalibrated", "nli", "nli_uncalibrated"]
+    assert list(found.vad["model"].unique()) == names
+    for model in names:
+        table = found.vad[found.vad["model"] == model]
+        assert list(table["utterance"]) == list(test["utterance"].repeat(3))
+        np.testing.assert_array_equal(table["truth"].to_numpy().reshape(-1, 3), test[VAD])
+        assert table["prediction"].notna().all()
+    assert found.vad["truth"].isna().any()
+    np.testing.assert_array_equal(of(found, "trained"), predict(trained, test["transcript"], CPU).astype(np.float64))
+
+
+def test_zero_shot_vad_is_calibrated_by_a_line_fitted_on_train(found: Predicted, rows: pd.DataFrame, trained: Trained):
+    train, test = sets(rows)
+    known, named = rated(train), train[train["emotion"] != ""]
+    pretrained = encoders.reload_verified(trained.origin)
+    raw = {
+        name: anchors(part["transcript"], pretrained, settings().anchors, trained.settings, CPU)
+        for name, part in (("known", known), ("test", test), ("named", named))
+    }
+    np.testing.assert_allclose(of(found, "zero_shot_uncalibrated"), raw["test"], atol=1e-5)
+    assert list(found.training) == list(PredictedVad.model_fields)
+    assert list(found.training["utterance"]) == list(named["utterance"])
+    assert list(found.training["emotion"]) == list(named["emotion"])
     for i, name in enumerate(VAD):
-        line = LinearRegression().fit(learnt[:, [i]], known[name])
-        expected = line.predict(raw[:, [i]])
-        np.testing.assert_allclose(found.table[f"{name}_nli"], expected, atol=1e-6)
-        truth = test[name].to_numpy()[rated]
-        for kind, said in (("zero_shot_nli", expected), ("zero_shot_nli_uncalibrated", raw[:, i])):
-            assert found.scores[kind]["vad"]["mse"][name] == pytest.approx(np.mean((truth - said[rated]) ** 2))
-    assert found.details["nli"] == model.origin.provenance()
+        line = LinearRegression().fit(raw["known"][:, [i]], known[name])
+        np.testing.assert_allclose(of(found, "zero_shot")[:, i], line.predict(raw["test"][:, [i]]), atol=1e-4)
+        np.testing.assert_allclose(found.training[name], line.predict(raw["named"][:, [i]]), atol=1e-4)
 
 
-def test_fine_tuned_is_tested_against_each_baseline_per_dimension(found: Evaluation):
-    tests = found.details["vad"]["tests"]
-    assert tests.keys() == {"zero_shot", "zero_shot_nli", "mean_predictor"}
-    for baseline, differences in tests.items():
-        own, other = (found.scores[kind]["vad"] for kind in ("fine_tuned", baseline))
-        for score in ("mse", "rmse", "mae", "ccc", "r2"):
-            for name in (*VAD, "mean"):
-                expected = own[score][name] - other[score][name]
-                assert differences[f"{score}.{name}"]["difference"] == pytest.approx(expected, abs=1e-9)
+def test_nli_stands_raw_and_after_a_line_fitted_on_train(found: Predicted, rows: pd.DataFrame, tmp_path: Path):
+    model = nli.load(str(tmp_path / "mnli"))
+    train, test = sets(rows)
+    known = rated(train)
+    raw, own = (nli.ratings(part["transcript"], model, HYPOTHESES, CPU) for part in (test, known))
+    np.testing.assert_allclose(of(found, "nli_uncalibrated"), raw, atol=1e-6)
+    for i, name in enumerate(VAD):
+        line = LinearRegression().fit(own[:, [i]], known[name])
+        np.testing.assert_allclose(of(found, "nli")[:, i], line.predict(raw[:, [i]]), atol=1e-6)
+    assert found.origins == {"nli": model.origin.provenance()}
 
 
-def test_a_calibration_reads_a_thousand_training_utterances_at_most(rows: pd.DataFrame, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(vad, "ENOUGH", 7)
-    train, test = (rows[rows["split"] == name].reset_index(drop=True) for name in ("train", "test"))
+def test_no_rating_of_the_test_set_has_a_part_in_a_prediction(
+    found: Predicted, rows: pd.DataFrame, trained: Trained, tmp_path: Path
+):
+    other = rows.copy()
+    other.loc[rows["split"] == "test", VAD] = 6 - rows.loc[rows["split"] == "test", VAD]
+    other.loc[rows["split"] == "test", "emotion"] = "fear"
+    again = predict_test_set(trained, other, settings(nli=str(tmp_path / "mnli")), CPU)
+    assert (again.vad["prediction"] == found.vad["prediction"]).all()
+    assert not (again.vad["truth"] == found.vad["truth"]).all()
+    pd.testing.assert_frame_equal(again.training, found.training)
+
+
+def test_a_calibration_reads_a_thousand_training_utterances_at_most(
+    trained: Trained, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(held_out, "ENOUGH", 7)
     folder = str(written(tmp_path / "mnli"))
-    raw, calibrated, _ = vad.entailed(train, test, folder, HYPOTHESES, CPU)
-    known = train.dropna()
+    found = predict_test_set(trained, rows, settings(nli=folder), CPU)
+    known = rated(sets(rows)[0])
     some = known.iloc[np.linspace(0, len(known) - 1, 7).round().astype(int)]
-    learnt = nli.ratings(some["transcript"], nli.load(folder), HYPOTHESES, CPU)
-    line = LinearRegression().fit(learnt[:, [0]], some["valence"])
-    np.testing.assert_allclose(calibrated[:, 0], line.predict(raw[:, [0]]), atol=1e-5)
+    own = nli.ratings(some["transcript"], nli.load(folder), HYPOTHESES, CPU)
+    line = LinearRegression().fit(own[:, [0]], some["valence"])
+    expected = line.predict(of(found, "nli_uncalibrated")[:, [0]])
+    np.testing.assert_allclose(of(found, "nli")[:, 0], expected, atol=1e-5)
 
 
-def test_the_predictions_are_read_as_they_were_written(found: Evaluation, tmp_path: Path):
-    predictions.write(found.table, tmp_path / "text.csv")
-    again = predictions.read_text(tmp_path / "text.csv")
-    np.testing.assert_array_equal(again[[f"{name}_nli" for name in VAD]], found.table[[f"{name}_nli" for name in VAD]])
-    json.dumps({"scores": found.scores, "details": found.details}, allow_nan=False)
+def test_without_an_nli_model_there_is_no_nli(trained: Trained, rows: pd.DataFrame):
+    found = predict_test_set(trained, rows, settings(), CPU)
+    assert set(found.vad["model"]) == {"trained", "zero_shot", "zero_shot_uncalibrated"}
+    assert found.origins == {}
 
 
-def test_without_a_model_there_is_no_nli(trained: Trained, rows: pd.DataFrame):
-    found = evaluate(trained, None, rows, False, settings(), CPU)
-    assert not [name for name in (*found.table, *found.scores, *found.details) if "nli" in name]
-    assert found.details["vad"]["tests"].keys() == {"zero_shot", "mean_predictor"}
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    runtime = PARAMETERS["runtime"] | {"threads": 1, "device": "cpu"}
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"runtime": runtime}))
+    yield tmp_path
+    torch.use_deterministic_algorithms(False)
 
 
-def test_a_test_set_without_ratings_has_no_scores_of_them(trained: Trained, rows: pd.DataFrame, tmp_path: Path):
-    rows.loc[rows["split"] == "test", VAD] = np.nan
-    found = evaluate(trained, None, rows, False, settings(nli=str(written(tmp_path / "mnli"))), CPU)
-    assert found.scores["mean_predictor"] == found.scores["zero_shot_nli"] == {}
-    assert found.table["valence_nli"].notna().all()
+def written_bytes() -> dict[str, bytes]:
+    predict_text.main()
+    return {path.name: path.read_bytes() for path in predictions.TEXT.iterdir()}
+
+
+def test_the_stage_writes_what_is_predicted(
+    trained: Trained, rows: pd.DataFrame, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(saving, "load", lambda: trained)
+    tables.write(rows, TEXT, TextItem)
+    first = written_bytes()
+    assert sorted(first) == ["origins.json", "training.csv", "vad.csv"]
+    expected = predict_test_set(trained, rows, settings(), CPU)
+    found = predictions.read_vad(predictions.TEXT / "vad.csv")
+    pd.testing.assert_frame_equal(found, expected.vad.reset_index(drop=True)[list(found)], check_exact=True)
+    training = tables.read(predictions.TRAINING, PredictedVad)
+    pd.testing.assert_frame_equal(training, expected.training.reset_index(drop=True), check_exact=True)
+    assert json.loads(predictions.ORIGINS.read_text()) == {}
+    assert written_bytes() == first
+
+
+def test_without_text_the_stage_leaves_empty_tables(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(saving, "load", lambda: None)
+    tables.write(sentences(5, 1).head(0), TEXT, TextItem)
+    predict_text.main()
+    assert predictions.read_vad(predictions.TEXT / "vad.csv").empty
+    assert tables.read(predictions.TRAINING, PredictedVad).empty
+    assert json.loads(predictions.ORIGINS.read_text()) == {}
