@@ -17,7 +17,7 @@ AUDIO = Path("data/predictions/audio.csv")
 TEXT = Path("data/predictions/text.csv")
 FOREST = Path("data/predictions/forest.csv")
 DETAILS = Path("data/predictions/details.json")  # what stands behind the scores of metrics/evaluation.json
-EMBEDDING = Path("data/predictions/audio_embedding.csv")  # utterance, component_1, component_2, ...
+EMBEDDING = Path("data/predictions/embedding.csv")  # utterance, component_1, component_2, ...
 
 PROBABILITY = "p_"  # and the class
 WHO = ("corpus", "speaker", "sex", "language")  # what scores are broken down by
@@ -126,3 +126,21 @@ def _require(table: pd.DataFrame, columns: Sequence[str], source: Path | TextIO)
     if missing:
         where = source if isinstance(source, Path) else "the predictions"
         raise UserError(f"{where}: column(s) {', '.join(missing)} missing; run `dvc repro evaluate`")
+
+
+EMOTION = Path("data/predictions/emotion.csv")
+VAD = Path("data/predictions/vad.csv")
+STATISTICS = Path("data/predictions/statistics.json")
+
+
+def read_emotion(source: Path | TextIO = EMOTION) -> pd.DataFrame:
+    """Read the predicted emotions; probabilities are numbers, NaN where there is none."""
+    table = read_csv(source)
+    names = [name for name in table.columns if name.startswith(PROBABILITY)]
+    return table.assign(**{name: pd.to_numeric(table[name].replace("", np.nan)) for name in names})
+
+
+def read_vad(source: Path | TextIO = VAD) -> pd.DataFrame:
+    """Read the predicted dimensions; truth and prediction are numbers, NaN where not known."""
+    table = read_csv(source)
+    return table.assign(**{n: pd.to_numeric(table[n].replace("", np.nan)) for n in ("truth", "prediction")})

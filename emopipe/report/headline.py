@@ -1,0 +1,124 @@
+"""The headline scores: each trained model beside what it has to beat, each score with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emopipe.report.formatting import interval, score
+from emopipe.schemas.manifest import DIMENSIONS
+
+BRANCHES, TARGETS = ("audio", "forest", "text"), ("emotion", "vad")  # in the order they are shown
+LABELS = {  # of the models that are shown, ours first
+    "trained": "trained",
+    "text_only": "text only",
+    "audio_only": "audio only",
+    "zero_shot": "zero-shot",
+    "nli": "zero-shot NLI",
+    "majority": "majority",
+    "mean": "mean",
+}
+CONSTANT = ("majority", "mean")  # those that answer the same to everything; a target has one of them
+COLUMNS = ("name", "target", "score", "model", "value", "low", "high", "note")
+
+
+def evaluated(statistics: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Give branch, target and statistics of everything that was tested."""
+    for branch in BRANCHES:
+        for target in TARGETS:
+            if found := statistics.get(branch, {}).get(target):
+                yield branch, target, found
+
+
+def rows(statistics: dict[str, Any]) -> pd.DataFrame:
+    """Return the headline scores: UAR and accuracy (WA) of emotions, CCC of each dimension.
+
+    Args:
+        statistics: by branch and target, see data/predictions/statistics.json
+
+    Returns:
+        ``COLUMNS``; a row per branch, target, score and model, ``low`` and ``high`` NaN where there is no interval
+    """
+    found = []
+    for branch, target, part in evaluated(statistics):
+        for title, name, key in _scores(target, part["intervals"]["trained"]):
+            for model, label in LABELS.items():
+                if own := part["intervals"].get(model, {}).get(key):
+                    what = f"{branch} {title}"
+                    numbers = [math.nan if own[n] is None else own[n] for n in ("value", "low", "high")]
+                    found.append((f"{what}, {name}, {label}", what, name, label, *numbers, own.get("note", "")))
+    return pd.DataFrame(found, columns=list(COLUMNS)).astype(dict.fromkeys(("value", "low", "high"), float))
+
+
+def _scores(target: str, intervals: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what is predicted, the score as it is spelled, and its key."""
+    if target == "emotion":
+        return [("emotion", "UAR", "uar"), ("emotion", "WA", "accuracy")]
+    return [(name, "CCC", f"ccc.{name}") for name in DIMENSIONS if f"ccc.{name}" in intervals]
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """A score and where it is drawn: positions are per cent of the axis, None where there is nothing to draw."""
+
+    value: str
+    at: float | None
+    low: float | None
+    high: float | None
+    described: str  # of the drawing, for those who do not see it
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A row of the grid: one target and score."""
+
+    target: str
+    score: str
+    first: bool  # of this target
+    reference: float | None  # position of the model that always answers the same
+    cells: list[GridCell | None]  # by column; None where there is no such model
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The first table of the report: a row per target and score, a column per model."""
+
+    columns: list[str]
+    rows: list[GridRow]
+    floors: dict[str, float]  # by score: where its axes begin; they end at 1
+
+
+def grid(table: pd.DataFrame) -> Grid:
+    """Return the headline scores, a column per model; majority and mean share the last one.
+
+    Args:
+        table: of :func:`rows`
+    """
+    used = set(table["model"])
+    constant = " or ".join(name for name in CONSTANT if name in used)
+    columns = [label for label in LABELS.values() if label in used and label not in CONSTANT]
+    columns += [constant] if constant else []
+    lowest = table.groupby("score", sort=False)[["value", "low"]].min().min(axis=1)
+    floors = {name: min(0.0, math.floor(10 * value) / 10) for name, value in lowest.items()}
+    found: list[GridRow] = []
+    for (target, name), own in table.groupby(["target", "score"], sort=False):
+        by_model = {constant if row.model in CONSTANT else row.model: row for row in own.itertuples()}
+        cells = [_cell(row, floors[name]) if (row := by_model.get(column)) else None for column in columns]
+        reference = cells[-1].at if constant and cells[-1] else None
+        first = not found or found[-1].target != target
+        found.append(GridRow(target, name, first, reference, cells))
+    return Grid(columns, found, floors)
+
+
+def _cell(row: Any, floor: float) -> GridCell:
+    at, low, high = (
+        None if math.isnan(value) else round(100 * (min(value, 1.0) - floor) / (1 - floor), 1)
+        for value in (row.value, row.low, row.high)
+    )
+    limits = interval({"low": row.low, "high": row.high})
+    described = f"no interval: {row.note}" if low is None else f"95 % interval {limits}"
+    return GridCell(score(row.value), at, low, high, described)
