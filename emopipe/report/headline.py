@@ -103,7 +103,7 @@ def grid(table: pd.DataFrame) -> Grid:
     columns = [label for label in LABELS.values() if label in used and label not in CONSTANT]
     columns += [constant] if constant else []
     lowest = table.groupby("score", sort=False)[["value", "low"]].min().min(axis=1)
-    floors = {name: min(0.0, math.floor(10 * value) / 10) for name, value in lowest.items()}
+    floors = {name: min(0.0, math.floor(round(10 * value, 6)) / 10) for name, value in lowest.items()}
     found: list[GridRow] = []
     for (target, name), own in table.groupby(["target", "score"], sort=False):
         by_model = {constant if row.model in CONSTANT else row.model: row for row in own.itertuples()}
@@ -120,5 +120,6 @@ def _cell(row: Any, floor: float) -> GridCell:
         for value in (row.value, row.low, row.high)
     )
     limits = interval({"low": row.low, "high": row.high})
-    described = f"no interval: {row.note}" if low is None else f"95 % interval {limits}"
+    described = f"95 % interval {limits}" if low is not None else "no interval"
+    described += f": {row.note}" if row.note else ""
     return GridCell(score(row.value), at, low, high, described)

@@ -148,7 +148,7 @@ def limits(config: Mapping[str, Any]) -> list[str]:
         *([always] if "labels" in config else []),
         "It learned what actors meant to show or raters believed to hear, which is not what somebody feels. It is no "
         "ground for a decision about a person.",
-        f"It hears the first {config['provenance']['max_seconds']:g} seconds of a recording.",
+        f"It uses the first {config['provenance']['max_seconds']:g} seconds of a recording.",
     ]
 
 
