@@ -1,12 +1,12 @@
 # make repro   the whole pipeline on what params.yaml says
 # make test    the tests
-# make lock    requirements.txt anew from requirements.in
 # make lint    ruff
+# make lock    requirements.txt anew from requirements.in
 
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lock lint
+.PHONY: repro test lint lock
 
 repro: .venv/installed
 	dvc repro
@@ -20,9 +20,11 @@ lint: .venv/installed
 
 lock: .venv/installed
 	pip-compile --strip-extras --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt requirements.in
-	sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.txt  # a build such as +cpu is to be had here and there, the version everywhere
+	sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.txt  # a build such as +cpu is not everywhere, the version is
 
-.venv/installed: requirements.txt
+# What the lock holds, and then emopipe itself, built with the setuptools that the lock brings.
+.venv/installed: requirements.txt pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

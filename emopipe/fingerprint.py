@@ -66,6 +66,10 @@ class Tree:
         packages = sorted({name for path in files if path.suffix == ".py" for name in self._module(path).packages})
         return "".join(f"{line}\n" for line in [*lines, *(f"{name} {self._version(name)}" for name in packages)])
 
+    def files(self, module: Path) -> set[Path]:
+        """Return the files that a module reaches, itself included, relative to the root."""
+        return {path.relative_to(self.root) for path in self._closure(module)}
+
     def _closure(self, script: Path) -> dict[Path, str]:
         digests: dict[Path, str] = {}
         waiting = [script]

@@ -11,18 +11,18 @@ from emopipe.encoding.store import Store
 from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
 from emopipe.schemas.splits import AUDIO, read_audio
-from emopipe.training import checkpoints
-from emopipe.training.device import set_up
-from emopipe.training.processes import is_first, together
+from emopipe.training.checkpoints import checkpoint_folder
+from emopipe.training.devices import is_first, launch, set_up
+from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker, live, write_nothing
 
 METRICS = Path("metrics/audio")
 
 
 def main() -> None:
-    """Train on the train set, choose the epoch on dev, write models/audio and metrics/audio."""
+    """Train on the train set, select the epoch on dev, write models/audio and metrics/audio."""
     settings, train, runtime = Model.load(), Train.load(), Runtime.load()
-    if together("stages.finetune_audio", runtime):
+    if launch("stages.finetune_audio", runtime):
         return
     device = set_up(runtime, train.seed)
     store, split = Store(), read_audio()
@@ -33,10 +33,10 @@ def main() -> None:
             saving.save_none()
         return
     sets = [split[split["split"] == name] for name in ("train", "dev")]
-    kept = checkpoints.kept("finetune_audio", [settings, train], runtime, [AUDIO, *store.files])
-    with kept as folder, live(METRICS) as tracked:
-        tracker = Tracker("finetune_audio", tracked, runtime.tensorboard)
-        trained = fit(*sets, settings, train, store, device, tracker, folder)
+    checkpoints = checkpoint_folder("finetune_audio", [settings, train], runtime, [AUDIO, *store.files])
+    with checkpoints as folder, live(METRICS) as opened:
+        run = Run(device, Tracker("finetune_audio", opened, runtime.tensorboard), folder)
+        trained = fit(*sets, settings, train, store, run)
         if is_first():
             saving.save(trained)
 

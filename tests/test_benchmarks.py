@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks import encode, memory, resample, text
+from benchmarks import encode, first_result, memory, resample, text
 
 
 @pytest.fixture
@@ -44,3 +45,25 @@ def test_resampling_is_compared_and_its_growth_shown(tmp_path, asked, capsys):
 @pytest.mark.slow
 def test_the_memory_of_the_encode_stage_is_taken(tmp_path):
     assert 100 < memory.peak(0.1, tmp_path) < 10_000
+
+
+def test_the_cost_of_a_process_counts_those_it_starts(tmp_path):
+    work = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7)); bytearray(10**8)'])"
+    cost = first_result.measure(["-c", work], tmp_path, dict(os.environ))
+    assert 0 < cost.cpu < 60
+    assert cost.wall > 0
+    assert 95 < cost.peak < 1_000
+    with pytest.raises(SystemExit, match="exit status 3"):
+        first_result.measure(["-c", "raise SystemExit(3)"], tmp_path, dict(os.environ))
+
+
+def test_the_first_result_is_a_table_of_the_stages_run_on_nothing(tmp_path):
+    (tmp_path / "stages").mkdir()
+    work = "import os\nif __name__ == '__main__':\n    os.mkdir('out')\n"  # which fails where it is there
+    for name in ("one", "two"):
+        (tmp_path / f"stages/{name}.py").write_text(work)
+    (tmp_path / "out").mkdir()
+    pipeline = {"one": {"outs": ["out"]}, "two": {"plots": [{"out": {"cache": False}}]}}
+    lines = list(first_result.rows(pipeline, pipeline, tmp_path, tmp_path / "cache"))
+    assert [line.split(" | ")[0] for line in lines[1:]] == ["| one", "| two", "| together"]
+    assert all(line.count("|") == 6 for line in "\n".join(lines).splitlines())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emopipe.audio.parameters import Model
 from emopipe.encoding.store import ORIGINAL, Store
-from emopipe.training.examples import ExampleDataset
+from emopipe.training.data import ExampleDataset
 
 
 class Example(NamedTuple):

@@ -1,9 +1,8 @@
-"""Valence, arousal and dominance of training utterances from sound, for the forest to learn from."""
+"""Valence, arousal and dominance of training utterances from audio, for the forest to be fitted on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,21 +10,20 @@ import torch
 
 from emopipe.audio import saving
 from emopipe.audio.fitting import fit
+from emopipe.audio.model import Trained
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.prediction import predict
 from emopipe.encoding.store import Store
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.training.cross_fitting import cross_fit
-from emopipe.training.tracking import Tracker
-
-VAD = list(DIMENSIONS)
+from emopipe.training.cross_fitting import cross_fit_predict
+from emopipe.training.fitting import Run
+from emopipe.training.parameters import CrossFitting
 
 
 def training_vad(
     rows: pd.DataFrame,
-    kind: Literal["out_of_sample", "in_sample", "gold"],
-    parts: int,
-    settings: Model,
+    settings: CrossFitting,
+    model: Model,
     optimisation: Train,
     store: Store,
     device: torch.device,
@@ -33,16 +31,15 @@ def training_vad(
 ) -> pd.DataFrame:
     """Return the VAD of training utterances with an emotion that ``forest.vad`` names.
 
-    Every utterance of a regression is rated, so the final regressor learnt from all of them: out of sample, every one
-    is cross-fitted, by regressors that choose their epoch on dev and are fitted again as the final one is.
+    Every utterance of a regression is rated, so the final regressor was trained on all of them: out of sample, every
+    one is cross-fitted, by one regressor a fold that is trained as the members of the final one are.
 
     Args:
         rows: the split table of the audio branch, for a regression of all three dimensions
-        kind: ``forest.vad``
-        parts: number of regressors to train
-        settings: the ``model`` group
+        settings: which VAD, and the number of folds
+        model: the ``model`` group
         optimisation: the ``train`` group
-        store: what the frozen part of the backbone said of the rows
+        store: of the rows' encodings
         device: where to train and predict
         folder: for checkpoints
 
@@ -54,23 +51,26 @@ def training_vad(
     """
     train, dev = (rows[rows["split"] == name] for name in ("train", "dev"))
     labelled = train[train["emotion"] != ""]
+    single = model.model_copy(update={"ensemble_size": 1})
 
-    def predicted(others: pd.DataFrame, asked: pd.DataFrame, tracker: Tracker, checkpoints: Path) -> np.ndarray:
-        trained = fit(others, dev, settings, optimisation, store, device, tracker, checkpoints)
-        return _vad(trained, asked, store, device)
+    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, run: Run) -> np.ndarray:
+        return _vad(fit(others, dev, single, optimisation, store, run), queries, store, device)
 
-    match kind:
+    match settings.vad:
         case "gold":
             return labelled
         case "in_sample":
             vad = _vad(saving.load(), labelled, store, device)
-            return labelled.assign(**dict(zip(VAD, vad.T, strict=True)))
+            return labelled.assign(**dict(zip(DIMENSIONS, vad.T, strict=True)))
         case "out_of_sample":
-            vad = cross_fit(train, labelled.index, train["utterance"], parts, "cross_fit_audio", folder, predicted)
+            units, name = train["utterance"], "cross_fit_audio"
+            vad = cross_fit_predict(
+                train, labelled.index, units, settings.cross_fit, name, device, folder, fit_and_predict
+            )
             return labelled.assign(**vad)
 
 
-def _vad(trained: saving.Trained, rows: pd.DataFrame, store: Store, device: torch.device) -> np.ndarray:
+def _vad(trained: Trained, rows: pd.DataFrame, store: Store, device: torch.device) -> np.ndarray:
     outputs = predict(trained.model, trained.settings, rows["utterance"], store, device)
-    said = trained.task.scale.inverse_transform(outputs)
-    return said[:, [trained.task.names.index(name) for name in VAD]]
+    vad = trained.task.scale.inverse_transform(outputs)
+    return vad[:, [trained.task.names.index(name) for name in DIMENSIONS]]

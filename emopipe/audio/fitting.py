@@ -2,86 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import torch
 
-from emopipe.audio import saving
-from emopipe.audio.batches import Collate, items
+from emopipe.audio.batches import Collate, examples
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.mixup import mixed
-from emopipe.audio.model import AudioModel
+from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
-from emopipe.audio.saving import Trained
-from emopipe.audio.tasks import learn
+from emopipe.audio.tasks import task_of
 from emopipe.encoding.store import Store
-from emopipe.training import members
-from emopipe.training.fitting import Training, TrainSet
-from emopipe.training.processes import is_first
-from emopipe.training.tracking import Tracker
+from emopipe.training.devices import is_first
+from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
+from emopipe.training.mixup import mixed
+
+CHUNK = 256  # utterances whose statistics are in memory at a time
 
 
 def fit(
-    train: pd.DataFrame,
-    dev: pd.DataFrame,
-    settings: Model,
-    optimisation: Train,
-    store: Store,
-    device: torch.device,
-    tracker: Tracker,
-    checkpoints: Path,
+    train: pd.DataFrame, dev: pd.DataFrame, settings: Model, optimisation: Train, store: Store, run: Run
 ) -> Trained:
-    """Train a model on the pretrained blocks that the store leaves to training; the best epoch on ``dev`` is kept.
+    """Train a model on the encodings of a store; the best epoch on ``dev`` is kept.
 
-    Training utterances are heard at all speeds of the store, those of the dev set as they were spoken.
+    Training utterances are examples under all conditions of the store, those of the dev set as they were spoken.
 
-    With ``train.refit`` another one is then trained on both sets, for as many epochs or for ``all``. Each of
-    ``model.ensemble_size`` is trained in this way, from a seed of its own. The result depends on these rows and
-    settings alone, not on what was trained before.
+    Where ``train.refit`` asks for it, the model is then trained anew on both sets. Each of ``model.ensemble_size``
+    members is trained in this way, from a seed of its own. The result depends on these rows and settings alone, not on
+    what was trained before.
 
     Args:
         train: rows of the audio split
         dev: likewise; never the test set
         settings: the ``model`` group
         optimisation: the ``train`` group
-        store: what the frozen part of the backbone said of the rows
-        device: where to train
-        tracker: keeps the history of the first member
-        checkpoints: folder for them; where it holds some, the training goes on from the last one
+        store: of the rows' encodings
+        run: of the training
 
     Raises:
         UserError: if the backbone's weights are no longer those that made the store
     """
-    task, suffix = learn(settings, train), saving.trainable_blocks(settings, store.encoding)
+    task, blocks = task_of(settings, train), trainable_blocks(settings, store.provenance)
 
-    def learnt_from(rows: pd.DataFrame) -> TrainSet:
-        mix = layer_pooling(settings, store.layers, store.dim)
-        if mix is not None:
-            mix.fit(store.statistics(utterance) for utterance in rows["utterance"])
+    def training_data(rows: pd.DataFrame) -> TrainingData:
+        layers = layer_pooling(settings, store.layers, store.dim)
+        if layers is not None:
+            layers.fit(_chunks(store, rows))
 
         def build() -> AudioModel:
-            return AudioModel(settings, deepcopy(suffix), deepcopy(mix), store.dim, task.outputs)
+            return AudioModel(settings, deepcopy(blocks), deepcopy(layers), store.dim, task.outputs)
 
         targets = task.targets(rows)
-        examples = items(rows["utterance"], targets, store, store.speeds)
-        return TrainSet(examples, build, task.objective(optimisation, targets))
+        dataset = examples(rows["utterance"], targets, store, settings, store.conditions)
+        return TrainingData(dataset, build, task.loss(optimisation, targets))
 
     if is_first():
-        print(f"{tracker.name}: {len(train)} utterances to train on, at {len(store.speeds)} speed(s)")
-    how = Training(
+        print(f"{run.tracker.name}: {len(train)} training utterances, under {len(store.conditions)} condition(s)")
+    recipe = Recipe(
         Collate(store, settings),
         partial(AudioModel.parameter_groups, scale=optimisation.lr_scale),
         task.scores,
-        task.goal,
+        task.metric,
         optimisation,
-        device,
         partial(mixed, alpha=optimisation.mixup) if optimisation.mixup else None,
     )
-    asked = items(dev["utterance"], task.targets(dev), store)
-    both = learnt_from(pd.concat([train, dev])) if optimisation.refit != "none" else None
-    found = members.fit(how, settings.ensemble_size, learnt_from(train), asked, both, tracker, checkpoints)
-    temperature = task.temperature(found.said, task.targets(dev))
-    return Trained(found.model, settings, optimisation, task, store.encoding, temperature, found.epochs)
+    dev_set = examples(dev["utterance"], task.targets(dev), store, settings)
+    members = settings.ensemble_size
+    train_and_dev = None
+    if optimisation.refit != "none":
+        train_and_dev = [training_data(pd.concat([train, dev]))] * members
+    found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
+    temperature = task.temperature(found.dev_outputs, task.targets(dev))
+    return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs)
+
+
+def _chunks(store: Store, rows: pd.DataFrame) -> Iterator[np.ndarray]:
+    numbers = store.rows(rows["utterance"])
+    return (store.statistics(numbers[start : start + CHUNK]) for start in range(0, len(numbers), CHUNK))

@@ -1,43 +1,53 @@
-"""The trainable model: the last blocks of a backbone, pooling, the layer mix and a head."""
+"""The trainable model: the last blocks of a backbone, pooling, layer pooling and a head."""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from emopipe.audio.heads import head
-from emopipe.audio.layers import Mix
-from emopipe.audio.parameters import Model, Scale
+from emopipe.audio.layers import LayerPooling
+from emopipe.audio.parameters import Model, Scale, Train
 from emopipe.audio.pooling import POOLING
-from emopipe.backbones.backbone import Suffix
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup
+from emopipe.audio.tasks import Task
+from emopipe.backbones.backbone import TrainableBlocks
+from emopipe.backbones.loading import reload_verified
+from emopipe.training.networks import Ensemble, Network, ParameterGroup
 
 
 class AudioModel(Network):
-    """Scores of emotions, or values of dimensions, from what the frozen part of a backbone said of an utterance."""
+    """Scores of emotions, or values of dimensions, from the encoding of an utterance."""
 
-    def __init__(self, settings: Model, suffix: Suffix | None, mix: Mix | None, dim: int, outputs: int) -> None:
+    def __init__(
+        self,
+        settings: Model,
+        blocks: TrainableBlocks | None,
+        layers: LayerPooling | None,
+        dim: int,
+        outputs: int,
+    ) -> None:
         """Build the model.
 
         Args:
             settings: the ``model`` group
-            suffix: the trainable blocks; None when ``features`` is ``layers``
-            mix: of the layers' statistics, fitted; None when ``features`` is ``suffix``
+            blocks: the trainable blocks; None when ``features`` is ``frozen``
+            layers: pooling of the layer statistics, fitted; None when ``features`` is ``finetuned``
             dim: width of a frame
             outputs: number of classes or dimensions
         """
         super().__init__()
-        self.suffix = suffix
-        self.pooling = POOLING[settings.pooling](dim) if suffix is not None else None
-        self.mix = mix
-        inputs = sum(part.out for part in (self.pooling, self.mix) if part is not None)
+        self.blocks = blocks
+        self.pooling = POOLING[settings.pooling](dim) if blocks is not None else None
+        self.layers = layers
+        inputs = sum(part.out for part in (self.pooling, self.layers) if part is not None)
         self.head = head(settings, inputs, outputs)
 
-    def embed(
+    def embedding(
         self, frames: Tensor | None = None, valid: Tensor | None = None, statistics: Tensor | None = None
     ) -> Tensor:
-        """Return what the head is given.
+        """Return the input of the head.
 
         Args:
             frames: input of the trainable blocks, [batch, extra tokens + frames, dim]; with ``valid``
@@ -48,21 +58,44 @@ class AudioModel(Network):
             one vector per utterance, [batch, width]
         """
         parts: list[Tensor] = []
-        if self.suffix is not None:
-            parts.append(self.pooling(*self.suffix(frames, valid)))
-        if self.mix is not None:
-            parts.append(self.mix(statistics))
+        if self.blocks is not None:
+            parts.append(self.pooling(*self.blocks(frames, valid)))
+        if self.layers is not None:
+            parts.append(self.layers(statistics))
         return torch.cat(parts, 1)
 
     def parameter_groups(self, scale: Scale) -> list[ParameterGroup]:
-        """Return what learns how fast: lower blocks, upper blocks with the final norm, all the rest."""
-        new = [part for part in (self.pooling, self.mix, self.head) if part is not None]
-        if self.suffix is None:
+        """Return the parts that share a learning rate: lower blocks, upper blocks with the final norm, all the rest."""
+        new = [part for part in (self.pooling, self.layers, self.head) if part is not None]
+        if self.blocks is None:
             return [ParameterGroup(new, 1.0)]
-        blocks = list(self.suffix.blocks)
+        blocks = list(self.blocks.blocks)
         half = len(blocks) // 2
         return [
             ParameterGroup(blocks[:half], scale.lower),
-            ParameterGroup([*blocks[half:], self.suffix.norm], scale.upper),
+            ParameterGroup([*blocks[half:], self.blocks.norm], scale.upper),
             ParameterGroup(new, 1.0),
         ]
+
+
+class Trained(NamedTuple):
+    """A trained model and what it was trained for."""
+
+    model: Ensemble
+    settings: Model
+    optimisation: Train
+    task: Task
+    provenance: dict[str, Any]  # of the store it was trained on
+    temperature: float | None  # that calibrates its probabilities, fitted on the dev set
+    epochs: list[int]  # whose weights the members have, from 1
+
+
+def trainable_blocks(settings: Model, provenance: dict[str, Any]) -> TrainableBlocks | None:
+    """Return the pretrained blocks that an encoded store leaves to training; None where they are not used.
+
+    Raises:
+        UserError: if the backbone's weights are no longer those that made the store
+    """
+    if settings.features == "frozen":
+        return None
+    return reload_verified(provenance["backbone"]).trainable_blocks(provenance["trainable_layers"])

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from emopipe.audio.batches import Collate, items
+from emopipe.audio.batches import Collate, examples
 from emopipe.audio.parameters import Model
 from emopipe.encoding.store import Store
-from emopipe.training import prediction
+from emopipe.training import data
 
 BATCH = 32  # utterances; no prediction depends on it
 
@@ -25,8 +25,8 @@ def predict(
         model: takes a batch of the store
         settings: the ``model`` group it was built with
         utterances: of the store
-        store: what the frozen part of the backbone said of them
+        store: of their encodings
         device: where to predict
     """
-    examples = items(utterances, np.zeros(len(utterances)), store)  # there is nothing to learn
-    return prediction.predict(model, examples, Collate(store, settings), BATCH, device).astype(np.float64)
+    dataset = examples(utterances, np.zeros(len(utterances)), store, settings)  # there are no targets
+    return data.predict(model, dataset, Collate(store, settings), BATCH, device).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What an audio model is trained for: to tell emotions apart, or to say how high valence, arousal and dominance are."""
+"""The task of an audio model: to classify emotions, or to predict valence, arousal and dominance."""
 
 from __future__ import annotations
 
@@ -12,34 +12,30 @@ import torch
 from emopipe.audio.parameters import Model, Train
 from emopipe.losses.classification import classification_loss
 from emopipe.losses.regression import REGRESSION_LOSSES
-from emopipe.scoring.calibration import fit_temperature
-from emopipe.scoring.classification import classification
-from emopipe.scoring.regression import means
-from emopipe.training.examples import Objective
-from emopipe.training.goal import Goal
-from emopipe.training.targets import TargetScaler
+from emopipe.training.data import Loss
+from emopipe.training.networks import TargetScaler
 
 
 class Task(Protocol):
-    """What differs between the two."""
+    """What differs between classification and regression."""
 
-    goal: ClassVar[Goal]
+    metric: ClassVar[str]
 
     @property
     def outputs(self) -> int:
-        """Return how many numbers the model says of an utterance."""
+        """Return the number of outputs."""
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
-        """Return what the model is to learn of the rows of a split, [utterances, ...]."""
+        """Return the targets of the rows of a split, [utterances, ...]."""
 
-    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+    def loss(self, train: Train, targets: np.ndarray) -> Loss:
         """Return the loss of a batch, given the targets of the training set."""
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Return the dev scores by name."""
 
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
-        """Return what calibrates the outputs, given those of the dev set; None where they are no probabilities."""
+        """Return the temperature fitted on the outputs of the dev set; None where they are no probabilities."""
 
     def config(self) -> dict[str, Any]:
         """Return what :func:`restore` needs, as it stands in config.json."""
@@ -49,7 +45,7 @@ class Task(Protocol):
 class Classification:
     """One of several emotions; targets are class numbers, [utterances], and outputs scores before the softmax."""
 
-    goal: ClassVar[Goal] = Goal("uar", greater_is_better=True)
+    metric: ClassVar[str] = "uar"  # the dev score that selects the epoch
     labels: list[str]
 
     @property
@@ -61,24 +57,22 @@ class Classification:
         """Return the number of the class of every row."""
         return rows["emotion"].map({label: i for i, label in enumerate(self.labels)}).to_numpy(dtype=np.int64)
 
-    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+    def loss(self, train: Train, targets: np.ndarray) -> Loss:
         """Return the loss that ``train.loss.classification`` names."""
-        numbers = np.bincount(targets, minlength=len(self.labels)).tolist()
-        return classification_loss(
-            train.loss.classification,
-            dict(zip(self.labels, numbers, strict=True)),
-            train.class_weights,
-            train.label_smoothing,
-            train.focal_gamma,
-        )
+        counts = np.bincount(targets, minlength=len(self.labels)).tolist()
+        return classification_loss(dict(zip(self.labels, counts, strict=True)), train)
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Return ``accuracy``, ``uar``, ``macro_f1`` and ``weighted_f1``."""
+        from emopipe.scoring.classification import classification  # here, as below: only a training needs the scores
+
         names = np.array(self.labels)
         return classification(names[targets], names[outputs.argmax(1)])
 
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         """Return the temperature that makes the dev set most likely."""
+        from emopipe.scoring.calibration import fit_temperature
+
         return fit_temperature(outputs.astype(np.float64), targets)
 
     def config(self) -> dict[str, Any]:
@@ -90,7 +84,7 @@ class Classification:
 class Regression:
     """Valence, arousal and dominance, or some of them; targets and outputs are standardised, [utterances, targets]."""
 
-    goal: ClassVar[Goal] = Goal("ccc", greater_is_better=True)
+    metric: ClassVar[str] = "ccc"  # the dev score that selects the epoch
     names: list[str]
     scale: TargetScaler
 
@@ -104,12 +98,14 @@ class Regression:
         ratings = np.array(rows[self.names], dtype=np.float32, order="C")
         return self.scale.transform(torch.from_numpy(ratings)).numpy()
 
-    def objective(self, train: Train, targets: np.ndarray) -> Objective:
+    def loss(self, train: Train, targets: np.ndarray) -> Loss:
         """Return the loss that ``train.loss.regression`` names."""
         return REGRESSION_LOSSES[train.loss.regression]
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Return ``mse``, ``rmse``, ``mae``, ``ccc`` and ``pcc`` on the 1..5 scale, each the mean over the targets."""
+        from emopipe.scoring.regression import means
+
         return means(self.scale.inverse_transform(targets), self.scale.inverse_transform(outputs), self.names)
 
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> None:
@@ -121,7 +117,7 @@ class Regression:
         return {"targets": {"names": self.names, **scale}}
 
 
-def learn(settings: Model, train: pd.DataFrame) -> Task:
+def task_of(settings: Model, train: pd.DataFrame) -> Task:
     """Return the task that ``model.task`` names, with what it takes from the training rows alone."""
     if settings.task == "regression":
         return Regression(settings.targets, TargetScaler.fit(train[settings.targets].to_numpy()))

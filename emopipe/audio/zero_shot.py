@@ -27,12 +27,12 @@ def zero_shot(store: Store, utterances: Sequence[str], labels: Sequence[str]) ->
     Returns:
         [utterances, classes]; None where the backbone brings no classifier of one of the classes
     """
-    if store.encoding["backbone"]["family"] not in FAMILIES:
+    if store.provenance["backbone"]["family"] not in FAMILIES:
         return None
-    head = reload_verified(store.encoding["backbone"]).head
+    head = reload_verified(store.provenance["backbone"]).head
     if head is None or not set(head.emotions) & set(labels):
         return None
-    means = np.stack([store.statistics(utterance)[0, -1] for utterance in utterances])
+    means = store.statistics(store.rows(utterances))[:, 0, -1]
     outputs = softmax(means @ head.weight.numpy().T + head.bias.numpy(), axis=1)
     chosen = np.array([[emotion == label for label in labels] for emotion in head.emotions], dtype=np.float64)
     probabilities = outputs.astype(np.float64) @ chosen

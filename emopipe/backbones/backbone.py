@@ -35,7 +35,7 @@ class Head(NamedTuple):
     bias: Tensor  # [outputs]
 
 
-class Suffix(nn.Module, ABC):
+class TrainableBlocks(nn.Module, ABC):
     """The last blocks of a backbone and its final norm."""
 
     extra_tokens = 0  # rows that stand before the first frame and take part in attention alone
@@ -50,7 +50,7 @@ class Suffix(nn.Module, ABC):
         """Yield the output of each block, [batch, extra tokens + frames, dim]; see :meth:`forward`."""
 
     @abstractmethod
-    def last(self, count: int) -> Suffix:
+    def last(self, count: int) -> TrainableBlocks:
         """Return the last ``count`` blocks (shared, not copied) and the final norm."""
 
     def forward(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -74,7 +74,7 @@ class Backbone(ABC):
 
     head: Head | None = None
 
-    def __init__(self, origin: Origin, embedding: nn.Module, whole: Suffix, dim: int) -> None:
+    def __init__(self, origin: Origin, embedding: nn.Module, whole: TrainableBlocks, dim: int) -> None:
         """Take the parts of a loaded network.
 
         Args:
@@ -122,7 +122,7 @@ class Backbone(ABC):
             )
         return wanted
 
-    def suffix(self, trainable: int) -> Suffix:
+    def trainable_blocks(self, trainable: int) -> TrainableBlocks:
         """Return the trainable part: the last ``trainable`` blocks; the final norm trains with them."""
         suffix = self.whole.last(trainable)
         suffix.requires_grad_(trainable > 0)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel, Wav2Vec2FeatureExtractor
 
 from emopipe.backbones import configs as settings
-from emopipe.backbones.backbone import Backbone, Suffix
-from emopipe.backbones.masked import MaskedSuffix
+from emopipe.backbones.backbone import Backbone, TrainableBlocks
+from emopipe.backbones.masked import MaskedBlocks
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import SAMPLE_RATE
 from emopipe.weights.files import Origin, load_strictly, read_state
@@ -35,7 +35,7 @@ class Convolutional(Backbone):
     """An encoder of raw samples behind the common interface."""
 
     def __init__(
-        self, origin: Origin, model: PreTrainedModel, extractor: Wav2Vec2FeatureExtractor, whole: Suffix
+        self, origin: Origin, model: PreTrainedModel, extractor: Wav2Vec2FeatureExtractor, whole: TrainableBlocks
     ) -> None:
         """Take a loaded network.
 
@@ -90,7 +90,7 @@ def load(folder: Path, network: type[PreTrainedModel]) -> tuple[PreTrainedModel,
 def masked(folder: Path, origin: Origin, network: type[PreTrainedModel]) -> Convolutional:
     """Load an encoder whose attention takes a mask and nothing else."""
     model, extractor = load(folder, network)
-    return Convolutional(origin, model, extractor, MaskedSuffix(model.config, model.encoder.layers, final_norm(model)))
+    return Convolutional(origin, model, extractor, MaskedBlocks(model.config, model.encoder.layers, final_norm(model)))
 
 
 def final_norm(model: PreTrainedModel) -> nn.Module:

@@ -28,7 +28,7 @@ import yaml
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
-from emopipe.backbones.backbone import Backbone, Head, Suffix
+from emopipe.backbones.backbone import Backbone, Head, TrainableBlocks
 from emopipe.io.errors import UserError
 from emopipe.weights.files import Origin, load_strictly, read_tensors
 
@@ -48,7 +48,7 @@ EMOTIONS = {
 }  # fmt: skip
 
 
-class Emotion2vecSuffix(Suffix):
+class Emotion2vecSuffix(TrainableBlocks):
     """The last blocks of an emotion2vec."""
 
     def __init__(self, blocks: nn.ModuleList, extra_tokens: int, alibi: Callable[..., Tensor], scale: Tensor) -> None:

@@ -119,7 +119,7 @@ def _fetch(name: str, entry: Entry, ask: HubName) -> Path:
         return found
     raise UserError(
         f"model.backbone: {name}: {'; '.join(map(str, errors))}. "
-        f"With a connection, run `python -m emopipe.backbones {name}`; "
+        f"With a connection, run `emopipe backbones {name}`; "
         f"or name a folder that holds {', '.join(_files(entry))} and the weights"
         + (f" ({emotion2vec.WEIGHTS})" if entry.family == "emotion2vec" else "")
     )

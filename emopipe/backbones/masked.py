@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
-from emopipe.backbones.backbone import Suffix
+from emopipe.backbones.backbone import TrainableBlocks
 
 
-class MaskedSuffix(Suffix):
+class MaskedBlocks(TrainableBlocks):
     """The last blocks of Whisper, wav2vec 2.0, HuBERT or data2vec."""
 
     def __init__(self, config: PretrainedConfig, blocks: nn.ModuleList, norm: nn.Module) -> None:
@@ -25,6 +25,6 @@ class MaskedSuffix(Suffix):
             x = block(x, attention_mask=mask)
             yield x
 
-    def last(self, count: int) -> MaskedSuffix:
+    def last(self, count: int) -> MaskedBlocks:
         """Return the last ``count`` blocks."""
-        return MaskedSuffix(self.config, self.blocks[len(self.blocks) - count :], self.norm)
+        return MaskedBlocks(self.config, self.blocks[len(self.blocks) - count :], self.norm)

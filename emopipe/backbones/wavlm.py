@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from transformers import WavLMModel
 
 from emopipe.backbones import convolutional
-from emopipe.backbones.backbone import Suffix
+from emopipe.backbones.backbone import TrainableBlocks
 from emopipe.weights.files import Origin
 
 # The library masks padding with booleans beside a bias of floats; PyTorch turns the one into the other.
 warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask and attn_mask is deprecated")
 
 
-class WavLMSuffix(Suffix):
+class WavLMSuffix(TrainableBlocks):
     """The last blocks of a WavLM."""
 
     def __init__(self, blocks: nn.ModuleList, norm: nn.Module, bias: Tensor) -> None:

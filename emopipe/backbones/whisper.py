@@ -22,7 +22,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from emopipe.backbones import configs as settings
 from emopipe.backbones.backbone import Backbone
 from emopipe.backbones.ctranslate2 import read_variables
-from emopipe.backbones.masked import MaskedSuffix
+from emopipe.backbones.masked import MaskedBlocks
 from emopipe.schemas.manifest import SAMPLE_RATE
 from emopipe.weights.files import Origin, load_strictly, read_state
 
@@ -48,7 +48,7 @@ class Whisper(Backbone):
         embedding = nn.ModuleDict(
             {"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions}
         )
-        whole = MaskedSuffix(self.config, encoder.layers, encoder.layer_norm)
+        whole = MaskedBlocks(self.config, encoder.layers, encoder.layer_norm)
         super().__init__(origin, embedding, whole, self.config.d_model)
 
     @property

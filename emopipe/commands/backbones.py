@@ -1,4 +1,11 @@
-"""Fetch and verify backbones ahead of time, or list them all."""
+"""List the audio backbones and which are on disk, or fetch and verify some ahead of a run.
+
+    emopipe backbones                                         # all of them
+    emopipe backbones wavlm_base_plus emotion2vec_plus_base   # fetches these, prints sha256, blocks, licence
+    emopipe backbones --hub ms emotion2vec_plus_base          # from ModelScope
+
+Weights count as usable when every tensor of the network is there and has its shape.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +14,20 @@ import sys
 
 from emopipe.backbones.catalogue import EMBEDDED, ENTRIES, Entry
 from emopipe.backbones.loading import embedded, load, locate, on_disk
-from emopipe.io.errors import UserError, run_stage
+from emopipe.io.errors import UserError
+from emopipe.text import catalogue as text_catalogue
 
 
-def main() -> None:
-    """Load every backbone that is named, which fetches what is missing; without a name, list what there is."""
-    parser = argparse.ArgumentParser(prog="python -m emopipe.backbones", description=__doc__)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="a key, a hub id or a local folder")
     parser.add_argument(
         "--hub", choices=["hf", "ms"], default="hf", help="Hugging Face or ModelScope, where weights are on both"
     )
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load every backbone that is named, which fetches what is missing; without a name, list what there is."""
     if not arguments.names:
         _list()
     failed = 0
@@ -31,12 +41,31 @@ def main() -> None:
         raise UserError(f"{failed} of {len(arguments.names)} backbone(s) cannot be used")
 
 
+def table() -> str:
+    """Return the backbones as a table in Markdown."""
+    rows = ["| key | family | weights | licence |", "|---|---|---|---|"]
+    for key, entry in ENTRIES.items():
+        rows.append(f"| `{key}` | {entry.family} | {_source(entry)} | {entry.licence} |")
+    return "\n".join(rows)
+
+
+def text_table() -> str:
+    """Return the text encoders that have a key as a table in Markdown."""
+    rows = ["| key | weights | licence |", "|---|---|---|"]
+    for key, entry in text_catalogue.ENTRIES.items():
+        rows.append(f"| `{key}` | {entry.repository} | {entry.licence} |")
+    return "\n".join(rows)
+
+
 def _list() -> None:
     widths = [max(len(key) for key in ENTRIES), max(len(entry.family) for entry in ENTRIES.values())]
     for key, entry in ENTRIES.items():
-        source = " or ".join(filter(None, (entry.repository, entry.modelscope and f"{entry.modelscope} (ModelScope)")))
-        where = _where(key, entry) or f"not on disk; from {source}"
+        where = _where(key, entry) or f"not on disk; from {_source(entry)}"
         print(f"{key:{widths[0]}}  {entry.family:{widths[1]}}  {entry.licence:20}  {where}")
+
+
+def _source(entry: Entry) -> str:
+    return " or ".join(filter(None, (entry.repository, entry.modelscope and f"{entry.modelscope} (ModelScope)")))
 
 
 def _where(key: str, entry: Entry) -> str:
@@ -61,7 +90,3 @@ def _show(name: str, hub: str) -> None:
         f"  parameters  {backbone.parameters:,}\n"
         f"  licence     {origin.licence}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

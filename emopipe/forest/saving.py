@@ -15,7 +15,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
-from emopipe.schemas.vad import SOURCES, features
+from emopipe.schemas.vad import BRANCHES, feature_names
 
 PATH = Path("models/forest.skops")
 TRUSTED = ["sklearn.tree._tree.Tree"]  # nodes refer to each other by number: _check looks at every one
@@ -51,7 +51,7 @@ def load(path: Path = PATH) -> RandomForestClassifier | None:
 
 def _known(forest: RandomForestClassifier) -> bool:
     names = list(getattr(forest, "feature_names_in_", ()))
-    inputs = [features(*branches) for branches in SOURCES.values()]
+    inputs = [feature_names(*branches) for branches in BRANCHES.values()]
     return names in inputs and all(_sound(tree.tree_, len(names)) for tree in forest.estimators_)
 
 

@@ -15,39 +15,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from emopipe.audio.parameters import ClassificationLoss, Train
 from emopipe.io.errors import UserError
-from emopipe.training.examples import Objective
+from emopipe.training.data import Loss
 
 
-def classification_loss(
-    kind: str, counts: Mapping[str, int], weights: str | Sequence[float], smoothing: float, gamma: float
-) -> Objective:
+def classification_loss(counts: Mapping[str, int], settings: Train) -> Loss:
     """Return the loss that ``train.loss.classification`` names.
 
     Args:
-        kind: ``cross_entropy``, ``focal``, ``balanced_softmax`` or ``distributional_ranking``
         counts: training utterances of every label, in the order of the class numbers
-        weights: ``train.class_weights``: a kind that :func:`class_weights` knows, or one number per label
-        smoothing: ``train.label_smoothing``, ε
-        gamma: ``train.focal_gamma``, for ``focal`` alone
+        settings: the ``train`` group, of which ``class_weights``, ``label_smoothing`` and ``focal_gamma`` act on it
 
     Raises:
         UserError: if the weights do not fit the labels, or a label has no training utterance where its number is
             needed
     """
-    _check_weights(weights, counts)
-    numbers = np.array(list(counts.values()))
-    tensor = class_weights(numbers, weights)
-    match kind:
-        case "focal":
-            return Focal(tensor, smoothing, gamma)
-        case "balanced_softmax":
-            _check_counts("train.loss.classification", kind, counts)
-            return BalancedSoftmax(torch.from_numpy(numbers), CrossEntropy(tensor, smoothing))
-        case "distributional_ranking":
-            return DistributionalRanking(tensor, smoothing)
-        case _:
-            return CrossEntropy(tensor, smoothing)
+    _check_weights(settings.class_weights, counts)
+    return LOSSES[settings.loss.classification].build(counts, settings)
 
 
 def class_weights(counts: np.ndarray, kind: str | Sequence[float]) -> Tensor | None:
@@ -80,6 +65,11 @@ class CrossEntropy:
     weights: Tensor | None
     smoothing: float = 0.0
 
+    @classmethod
+    def build(cls, counts: Mapping[str, int], settings: Train) -> CrossEntropy:
+        """Return the loss with the settings that act on it; see :func:`classification_loss`."""
+        return cls(_class_weights(counts, settings), settings.label_smoothing)
+
     def __call__(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of [batch, classes] scores for [batch] class numbers."""
         weights = None if self.weights is None else self.weights.to(scores)
@@ -100,6 +90,11 @@ class Focal:
     weights: Tensor | None
     smoothing: float
     gamma: float
+
+    @classmethod
+    def build(cls, counts: Mapping[str, int], settings: Train) -> Focal:
+        """Return the loss with the settings that act on it; see :func:`classification_loss`."""
+        return cls(_class_weights(counts, settings), settings.label_smoothing, settings.focal_gamma)
 
     def __call__(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of [batch, classes] scores for [batch] class numbers."""
@@ -127,6 +122,12 @@ class BalancedSoftmax:
 
     counts: Tensor
     cross_entropy: CrossEntropy
+
+    @classmethod
+    def build(cls, counts: Mapping[str, int], settings: Train) -> BalancedSoftmax:
+        """Return the loss with the settings that act on it; see :func:`classification_loss`."""
+        _check_counts("train.loss.classification", "balanced_softmax", counts)
+        return cls(torch.tensor(list(counts.values())), CrossEntropy.build(counts, settings))
 
     def __call__(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of [batch, classes] scores for [batch] class numbers."""
@@ -166,6 +167,11 @@ class DistributionalRanking:
     weights: Tensor | None
     smoothing: float
 
+    @classmethod
+    def build(cls, counts: Mapping[str, int], settings: Train) -> DistributionalRanking:
+        """Return the loss with the settings that act on it; see :func:`classification_loss`."""
+        return cls(_class_weights(counts, settings), settings.label_smoothing)
+
     def __call__(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of [batch, classes] scores for [batch] class numbers."""
         s = scores.sigmoid()
@@ -174,6 +180,18 @@ class DistributionalRanking:
         positive = _mean(s, weights - s / POSITIVE_SPREAD, true)
         negative = _mean(s, weights + s / NEGATIVE_SPREAD, ~true)
         return SCALE * F.softplus(negative - positive + (1 - self.smoothing) * MARGIN, beta=SHARPNESS)
+
+
+LOSSES: dict[ClassificationLoss, type[CrossEntropy | Focal | BalancedSoftmax | DistributionalRanking]] = {
+    "cross_entropy": CrossEntropy,
+    "focal": Focal,
+    "balanced_softmax": BalancedSoftmax,
+    "distributional_ranking": DistributionalRanking,
+}
+
+
+def _class_weights(counts: Mapping[str, int], settings: Train) -> Tensor | None:
+    return class_weights(np.array(list(counts.values())), settings.class_weights)
 
 
 def _mean(values: Tensor, logits: Tensor, chosen: Tensor) -> Tensor:

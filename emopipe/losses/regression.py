@@ -10,7 +10,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from emopipe.training.examples import Objective
+from emopipe.training.data import Loss
+from emopipe.training.parameters import RegressionLoss
 
 EPSILON = 1e-8  # keeps quotients and slopes finite where nothing varies
 
@@ -44,7 +45,7 @@ def _centred(values: Tensor) -> Tensor:
     return values - values.mean(0)
 
 
-REGRESSION_LOSSES: dict[str, Objective] = {
+REGRESSION_LOSSES: dict[RegressionLoss, Loss] = {
     "ccc": ccc,
     "pcc": pcc,
     "mse": F.mse_loss,

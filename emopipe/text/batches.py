@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from emopipe.training.examples import ExampleDataset
+from emopipe.training.data import ExampleDataset
 
 
 class Example(NamedTuple):
@@ -20,7 +20,7 @@ class Example(NamedTuple):
     vad: np.ndarray | None  # [3]
 
 
-def items(
+def examples(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int, vad: np.ndarray | None = None
 ) -> ExampleDataset:
     """Return texts as examples, with their lengths in tokens.
@@ -32,11 +32,11 @@ def items(
         vad: standardised targets, [texts, 3]
     """
     encoded = tokenizer(list(texts), truncation=True, max_length=max_tokens)
-    examples = [
+    made = [
         Example({name: values[i] for name, values in encoded.items()}, None if vad is None else vad[i])
         for i in range(len(texts))
     ]
-    return ExampleDataset(examples, [len(example.tokens["input_ids"]) for example in examples])
+    return ExampleDataset(made, [len(example.tokens["input_ids"]) for example in made])
 
 
 class Collate:
@@ -45,9 +45,9 @@ class Collate:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
 
-    def __call__(self, examples: list[Example]) -> dict[str, Tensor]:
+    def __call__(self, batch: list[Example]) -> dict[str, Tensor]:
         """Return the tokens, each [batch, tokens], and ``labels``, [batch, 3], where there are targets."""
-        batch = dict(self.tokenizer.pad([example.tokens for example in examples], return_tensors="pt"))
-        if examples[0].vad is not None:
-            batch["labels"] = torch.from_numpy(np.stack([example.vad for example in examples])).float()
-        return batch
+        tensors = dict(self.tokenizer.pad([example.tokens for example in batch], return_tensors="pt"))
+        if batch[0].vad is not None:
+            tensors["labels"] = torch.from_numpy(np.stack([example.vad for example in batch])).float()
+        return tensors

@@ -1,4 +1,4 @@
-"""Valence, arousal and dominance of training utterances from words, for the forest to learn from."""
+"""Valence, arousal and dominance of training utterances from text, for the forest to be fitted on."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import rated, same_text
 from emopipe.text.fitting import fit
 from emopipe.text.prediction import predict
 from emopipe.text.saving import Trained
-from emopipe.training.cross_fitting import cross_fit
-from emopipe.training.tracking import Tracker
+from emopipe.training.cross_fitting import cross_fit_predict
+from emopipe.training.fitting import Run
+from emopipe.training.parameters import CrossFitting
 
 
 def training_vad(
-    rows: pd.DataFrame, trained: Trained, settings: Forest, device: torch.device, folder: Path
+    rows: pd.DataFrame, trained: Trained, settings: CrossFitting, device: torch.device, folder: Path
 ) -> pd.DataFrame:
     """Return the VAD of training utterances with an emotion that ``forest.vad`` names.
 
     Args:
         rows: the split table of the text branch
         trained: the regressor trained on its train set
-        settings: the ``forest`` group
+        settings: which VAD, and the number of folds
         device: where to train and predict
         folder: for checkpoints
 
@@ -35,7 +35,7 @@ def training_vad(
         rows of the table, with the three dimensions in place of its own
 
     Raises:
-        UserError: see :func:`unseen_vad`
+        UserError: see :func:`out_of_sample_vad`
     """
     labelled = rows[(rows["split"] == "train") & (rows["emotion"] != "")]
     match settings.vad:
@@ -45,22 +45,24 @@ def training_vad(
             vad = predict(trained, list(labelled["transcript"]), device)
             return labelled.assign(**dict(zip(DIMENSIONS, vad.T, strict=True)))
         case "out_of_sample":
-            vad = unseen_vad(rows, trained, settings.cross_fit, device, folder)
+            vad = out_of_sample_vad(rows, trained, settings.cross_fit, device, folder)
             return labelled.loc[vad.index].assign(**vad)
 
 
-def unseen_vad(rows: pd.DataFrame, trained: Trained, parts: int, device: torch.device, folder: Path) -> pd.DataFrame:
-    """Predict the VAD of the training utterances that have an emotion by regressors that did not learn from them.
+def out_of_sample_vad(
+    rows: pd.DataFrame, trained: Trained, n_folds: int, device: torch.device, folder: Path
+) -> pd.DataFrame:
+    """Predict the VAD of the training utterances that have an emotion by regressors that were not trained on them.
 
-    Where a corpus has both, VAD and emotions, the utterances that the regressor learnt from are divided into
-    parts, and each part is predicted by a regressor trained in the same way on the rest. Where it learnt from
-    other corpora alone it predicts itself, and what chances to have the text of a training utterance ("Yes.")
-    is left out: a few rows are not worth that many trainings.
+    Where a corpus has both, VAD and emotions, the utterances that the regressor was trained on are divided into
+    folds, and each fold is predicted by one regressor that is trained on the rest, as the members of the final one are.
+    Where it was trained on other corpora alone it predicts itself, and what chances to have the text of a training
+    utterance ("Yes.") is left out: a few rows are not worth that many trainings.
 
     Args:
         rows: the split table of the text branch
         trained: the regressor trained on its train set
-        parts: number of regressors to train
+        n_folds: number of regressors to train
         device: where to train and predict
         folder: for checkpoints
 
@@ -73,25 +75,28 @@ def unseen_vad(rows: pd.DataFrame, trained: Trained, parts: int, device: torch.d
     train, dev = rows[rows["split"] == "train"], rated(rows[rows["split"] == "dev"])
     labelled = train[train["emotion"] != ""]
     text = same_text(train["transcript"])
-    learnt = rated(train)
-    seen = train[text.isin(text[learnt.index])]
+    training_rows = rated(train)
+    seen = train[text.isin(text[training_rows.index])]
     fresh = labelled.index.difference(seen.index, sort=False)
     vad = pd.DataFrame(np.nan, labelled.index, list(DIMENSIONS))
     if len(fresh):
         vad.loc[fresh] = predict(trained, list(labelled["transcript"][fresh]), device)
-    if not labelled.index.isin(learnt.index).any():
+    if not labelled.index.isin(training_rows.index).any():
         return vad.loc[fresh]
+    single = trained.settings.model_copy(update={"ensemble_size": 1})
 
-    def predicted(others: pd.DataFrame, asked: pd.DataFrame, tracker: Tracker, checkpoints: Path) -> np.ndarray:
+    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, run: Run) -> np.ndarray:
         others = rated(others)
-        others = others[~text[others.index].isin(text[asked.index])]
+        others = others[~text[others.index].isin(text[queries.index])]
         if others.empty:
-            raise UserError("forest.cross_fit: a part holds every text there is; choose more parts")
-        regressor = fit(others, dev, trained.settings, device, tracker, checkpoints)
+            raise UserError("forest.cross_fit: a fold holds every text there is; choose more folds")
+        regressor = fit(others, dev, single, run)
         if regressor.origin.sha256 != trained.origin.sha256:
             raise UserError(f"{trained.origin.name}: the weights changed; run `dvc repro -f finetune_text`")
-        return predict(regressor, list(asked["transcript"]), device)
+        return predict(regressor, list(queries["transcript"]), device)
 
     known = labelled.index.intersection(seen.index, sort=False)
-    vad.loc[known] = cross_fit(seen, known, text[seen.index], parts, "fit_forest", folder, predicted)
+    vad.loc[known] = cross_fit_predict(
+        seen, known, text[seen.index], n_folds, "cross_fit_text", device, folder, fit_and_predict
+    )
     return vad

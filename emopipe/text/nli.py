@@ -21,8 +21,7 @@ from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.text.batches import Collate, Example
 from emopipe.text.encoders import TOKENIZER_FILES, longest, match, read_folder, with_present_names
 from emopipe.text.parameters import Hypotheses
-from emopipe.training.examples import ExampleDataset
-from emopipe.training.prediction import predict
+from emopipe.training.data import ExampleDataset, predict
 from emopipe.weights.files import Origin, load_strictly, read_state, sha256, weight_files
 from emopipe.weights.hub import snapshot
 

@@ -7,11 +7,9 @@ from torch import Tensor, nn
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.text.parameters import Text
-from emopipe.training.goal import Goal
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup
+from emopipe.training.networks import Network, ParameterGroup
 
-GOAL = Goal("ccc", greater_is_better=True)  # the dev score that picks the epoch, as with sound
+METRIC = "ccc"  # the dev score that selects the epoch, as in the audio branch
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -40,8 +38,8 @@ class Regressor(Network):
         self.settings = settings
         self.head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(encoder.config.hidden_size, len(DIMENSIONS)))
 
-    def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Return one vector per text, of which the head makes VAD in standard deviations from the training mean.
+    def embedding(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Return the input of the head, whose outputs are VAD in standard deviations from the training mean.
 
         Args:
             input_ids: [batch, tokens]
@@ -56,10 +54,10 @@ class Regressor(Network):
         return states[:, 0] if self.settings.pooling == "first" else masked_mean(states, attention_mask)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Return what learns how fast: of L blocks the last one and the head at the full rate, those below slower.
+        """Return the parts that share a learning rate: of L blocks the last one and the head have the full rate.
 
-        With δ = ``text.layer_decay``, block l of 1..L learns at δ^(L − l) of the rate, and what is no block, the
-        embeddings above all, at δ^L: what lies low is general and should change little (Sun et al., "How to fine-tune
+        With δ = ``text.layer_decay``, block l of 1..L has δ^(L − l) of the rate, and what is no block, the
+        embeddings above all, δ^L: what lies low is general and should change little (Sun et al., "How to fine-tune
         BERT for text classification?", CCL 2019).
 
         Raises:

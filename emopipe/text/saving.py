@@ -13,10 +13,9 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from emopipe.io.outputs import reporting_faults
 from emopipe.text.encoders import build, match
 from emopipe.text.parameters import Text
-from emopipe.text.regressor import GOAL, Regressor
-from emopipe.training.network import Ensemble
+from emopipe.text.regressor import METRIC, Regressor
+from emopipe.training.networks import Ensemble, TargetScaler
 from emopipe.training.saving import read_config, write_config, write_model
-from emopipe.training.targets import TargetScaler
 from emopipe.weights.files import Origin, load_strictly, read_state
 
 FOLDER = Path("models/text")
@@ -44,12 +43,12 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
         {
             "rows": trained.rows,
             "epochs": trained.epochs,
-            "goal": GOAL.name,
+            "selection_metric": METRIC,
             "text": trained.settings.model_dump(),
             "targets": {"mean": trained.targets.mean.tolist(), "std": trained.targets.std.tolist()},
             "encoder": trained.origin.provenance(),
             "versions": {package: metadata.version(package) for package in ("torch", "transformers")},
-            "encoder_config": trained.model.ensemble_size[0].encoder.config.to_diff_dict(),
+            "encoder_config": trained.model.members[0].encoder.config.to_diff_dict(),
         },
     )
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.text.batches import Collate, items
+from emopipe.text.batches import Collate, examples
 from emopipe.text.encoders import Pretrained
 from emopipe.text.parameters import Anchors, Text
 from emopipe.text.regressor import masked_mean
-from emopipe.training.prediction import predict
+from emopipe.training.data import predict
 
 # softmax(20 cosine): the default scale of the ranking loss that sentence encoders are trained with.
 TEMPERATURE = 0.05
@@ -67,7 +67,7 @@ def anchors(
 
 
 def _embed(texts: Sequence[str], pretrained: Pretrained, settings: Text, device: torch.device) -> np.ndarray:
-    encoded = items(texts, pretrained.tokenizer, settings.max_tokens)
+    encoded = examples(texts, pretrained.tokenizer, settings.max_tokens)
     collate = Collate(pretrained.tokenizer)
     return predict(_Embedder(pretrained.encoder), encoded, collate, 2 * settings.batch_size, device)
 

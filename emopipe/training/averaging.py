@@ -22,7 +22,7 @@ from emopipe.io.outputs import atomic_write
 FILE = "averaged.safetensors"
 
 
-class Average(TrainerCallback):
+class WeightAverage(TrainerCallback):
     """Follows a training and holds the mean of the weights after each of its last steps."""
 
     def __init__(self, share: float, steps: int) -> None:
@@ -33,48 +33,48 @@ class Average(TrainerCallback):
             steps: of the whole training
         """
         self.first = steps - round(share * steps)
-        self.mean: AveragedModel | None = None  # None: it has not begun
+        self.mean: AveragedModel | None = None  # None: the last part has not begun
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module, **_: Any
     ) -> None:
-        """Called when the weights have changed."""
+        """Take in the weights after a step."""
         if state.global_step > self.first:
-            self.mean = self.mean or _of(model)
+            self.mean = self.mean or _averaged(model)
             self.mean.update_parameters(model)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Called when a checkpoint is written, before it counts."""
+        """Put the mean into a checkpoint, before it counts as whole."""
         if self.mean is not None and state.is_world_process_zero:
             with atomic_write(Path(args.output_dir, f"checkpoint-{state.global_step}", FILE)) as part:
                 save_model(self.mean, str(part))
 
-    def restore(self, checkpoint: Path, model: nn.Module) -> None:
-        """Go back to the mean at a checkpoint of this network."""
+    def load(self, checkpoint: Path, model: nn.Module) -> None:
+        """Return to the mean at a checkpoint of this network."""
         self.mean = None
         if (checkpoint / FILE).exists():
-            self.mean = _of(model)
+            self.mean = _averaged(model)
             load_model(self.mean, str(checkpoint / FILE))
 
-    def give(self, model: nn.Module) -> None:
-        """Replace the weights of a network by their mean, where that has begun."""
+    def copy_to(self, model: nn.Module) -> None:
+        """Replace the weights of a network by their mean, where there is one."""
         if self.mean is not None:
             model.load_state_dict(self.mean.module.state_dict())
 
     @contextmanager
-    def given(self, model: nn.Module) -> Iterator[None]:
-        """Replace the weights for a while."""
+    def applied_to(self, model: nn.Module) -> Iterator[None]:
+        """Replace the weights of a network by their mean within the block."""
         own = deepcopy(model.state_dict()) if self.mean is not None else None
-        self.give(model)
+        self.copy_to(model)
         yield
         if own is not None:
             model.load_state_dict(own)
 
 
-def _of(model: nn.Module) -> AveragedModel:
-    return AveragedModel(model, avg_fn=_next, use_buffers=True)
+def _averaged(model: nn.Module) -> AveragedModel:
+    return AveragedModel(model, avg_fn=_next_mean, use_buffers=True)
 
 
-def _next(mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
-    """Return the mean of one value more; a counter, as batch norm has one, is what it is now."""
+def _next_mean(mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
+    """Return the mean with one more value in it; a counter, as batch norm has one, keeps its latest value."""
     return mean.lerp(value, 1 / (count.item() + 1)) if value.is_floating_point() else value

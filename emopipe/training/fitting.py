@@ -1,9 +1,15 @@
-"""One training run, of either branch."""
+"""Training, from top to bottom: an ensemble, a network on dev-selected epochs, a network on all the data.
+
+    train_ensemble -> fit      one network on the train set; the best epoch on dev is kept
+                   -> refit    one network on train and dev together, in its place
+
+Both run Hugging Face's Trainer, :mod:`emopipe.training.trainer`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,126 +21,182 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments, se
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
-from emopipe.training import checkpoints, processes
-from emopipe.training.averaging import Average
-from emopipe.training.examples import Batch, ExampleDataset, Objective
-from emopipe.training.goal import Goal
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup, adamw, schedule
+from emopipe.training import checkpoints, devices
+from emopipe.training.averaging import WeightAverage
+from emopipe.training.data import Collate, ExampleDataset, Loss, predict
+from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
+from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
-from emopipe.training.tracking import Tracker
-from emopipe.training.trainer import Augment, BranchTrainer, Keeper, Stop, best_of, exhausted, scores_of
+from emopipe.training.tracking import Tracker, best_epoch
+from emopipe.training.trainer import (
+    Augment,
+    BranchTrainer,
+    CheckpointCallback,
+    StopAfterEpochs,
+    best_of,
+    exhausted,
+    scores_of,
+)
 
 WEIGHTS = "model.safetensors"
 
 Score = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # (outputs, targets) -> scores by name
 
 
-class TrainSet(NamedTuple):
-    """What is learnt from, and what depends on it."""
+class TrainingData(NamedTuple):
+    """Examples to train on, and what depends on them."""
 
-    items: ExampleDataset
-    build: Callable[[], Network]  # untrained; what it draws at random is drawn anew every time
-    objective: Objective  # loss of a batch
+    dataset: ExampleDataset
+    build: Callable[[], Network]  # untrained; random weights are drawn anew every time
+    loss: Loss
 
 
 @dataclass(frozen=True)
-class Training:
-    """How the networks of a branch are trained, whatever they learn from."""
+class Recipe:
+    """How the networks of a branch are trained, whatever the data."""
 
-    collate: Callable[[list[Any]], Batch]  # makes a batch of examples; ``labels`` are the targets
-    parameter_groups: Callable[[Any], Sequence[ParameterGroup]]  # of a network: the parameters that learn, and how fast
+    collate: Collate
+    parameter_groups: Callable[[Any], Sequence[ParameterGroup]]  # of a network: learning rates of its parts
     score: Score  # dev scores
-    goal: Goal  # which of them decides; of equals the earliest epoch wins
+    metric: str  # the one of them that selects the epoch
     settings: Optimisation
+    augment: Augment | None = None  # what a training batch goes through
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training runs, and what it leaves behind."""
+
     device: torch.device
-    augment: Augment | None = None  # what is done to a batch before it is learnt from
+    tracker: Tracker  # keeps the history; of an ensemble, that of the first member
+    checkpoints: Path  # folder for them; where it holds some, the training goes on from the last one
 
 
-def fit(how: Training, train: TrainSet, dev: ExampleDataset, tracker: Tracker, folder: Path) -> tuple[Network, int]:
-    """Train a network and give it the weights of the epoch that was best on ``dev``.
+class EnsembleResult(NamedTuple):
+    """A trained ensemble, and how it came about."""
+
+    model: Ensemble
+    epochs: list[int]  # whose weights the members have, from 1: the best on dev, or the last of a refit
+    dev_outputs: np.ndarray  # mean outputs for the dev set of those that did not train on it, [utterances, outputs]
+
+
+def train_ensemble(
+    recipe: Recipe,
+    train: Sequence[TrainingData],
+    dev: ExampleDataset,
+    train_and_dev: Sequence[TrainingData] | None,
+    run: Run,
+) -> EnsembleResult:
+    """Train networks apart, from the seed of the settings, the next one, and so on.
+
+    With ``refit: all_epochs`` the length of a training is given and dev selects nothing: it serves the curves and the
+    temperature alone, and only the first member is trained without it.
 
     Args:
-        how: settings of the branch
-        train: what is learnt from
-        dev: what picks the epoch; never the test set
-        tracker: keeps the history
-        folder: for checkpoints; where it holds some, the training goes on from the last one
+        recipe: of the branch
+        train: what each member is trained on
+        dev: selects the epoch of each; never the test set
+        train_and_dev: both together, on which each is trained anew; None: not so
+        run: of the ensemble
+    """
+    members, epochs, outputs = [], [], []
+    for number, data in enumerate(train):
+        seed = (recipe.settings.seed + number) % 2**32  # after the last seed there is comes the first
+        own = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
+        tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
+        own_run = Run(run.device, tracker, run.checkpoints / f"member-{number + 1}")
+        epoch = recipe.settings.epochs
+        if number == 0 or recipe.settings.refit != "all_epochs":
+            model, epoch = fit(own, data, dev, own_run)
+            outputs.append(predict(model, dev, recipe.collate, recipe.settings.batch_size, run.device))
+        if train_and_dev is not None:
+            model, epoch = refit(own, train_and_dev[number], epoch, own_run)
+        members.append(model)
+        epochs.append(epoch)
+    ensemble = Ensemble(members)
+    if devices.is_first():
+        parameters = count_trainable_parameters(ensemble)
+        print(f"{run.tracker.name}: {parameters:,} trained parameters, in {len(members)} member(s)")
+    return EnsembleResult(ensemble, epochs, np.mean(outputs, axis=0))
+
+
+def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> tuple[Network, int]:
+    """Train a network and give it the weights of the epoch that was best on ``dev``.
 
     Returns:
         the network and its epoch, counted from 1
     """
-    model, settings = _untrained(how, train), how.settings
+    model, settings, tracker = _untrained(recipe, train), recipe.settings, run.tracker
     trainer = _trainer(
-        how, model, train, folder, [tracker],
+        recipe, model, train, run, [tracker],
         eval_dataset=dev,
-        compute_metrics=partial(scores_of, train.objective, how.score, how.device),
+        compute_metrics=partial(scores_of, train.loss, recipe.score, run.device),
     )  # fmt: skip
-    trainer.add_callback(Keeper(tracker, how.goal, settings.patience))
-    whole = checkpoints.found(folder)
+    trainer.add_callback(CheckpointCallback(tracker, recipe.metric, settings.patience))
+    whole = checkpoints.completed(run.checkpoints)
     if whole:
         tracker.restore(checkpoints.history(whole[-1]))
-        trainer.average.restore(whole[-1], model)
-    if len(tracker.history) < settings.epochs and not exhausted(tracker.history, how.goal, settings.patience):
+        trainer.average.load(whole[-1], model)
+    if len(tracker.history) < settings.epochs and not exhausted(tracker.history, recipe.metric, settings.patience):
         _train(trainer, whole[-1] if whole else None)
-    processes.barrier()
-    best = how.goal.best(tracker.history)
-    chosen = best_of(folder, tracker.history, how.goal)
-    load_model(model.to(how.device), str(chosen / WEIGHTS))
-    trainer.average.restore(chosen, model)
-    trainer.average.give(model)
+    devices.barrier()
+    best = best_epoch(tracker.history, recipe.metric)
+    chosen = best_of(run.checkpoints, tracker.history, recipe.metric)
+    load_model(model.to(run.device), str(chosen / WEIGHTS))
+    trainer.average.load(chosen, model)
+    trainer.average.copy_to(model)
     tracker.summarise(best)
     return model, best + 1
 
 
-def refit(how: Training, both: TrainSet, best: int, name: str, folder: Path) -> tuple[Network, int]:
+def refit(recipe: Recipe, data: TrainingData, epochs: int, run: Run) -> tuple[Network, int]:
     """Train a network on train and dev together, with the learning rates that :func:`fit` has in its epochs.
 
-    Nothing is kept on the way, but its end is: a run that is killed during it begins it again, from the same seed.
+    There are no checkpoints on the way, but its end is kept: a run that is killed during it begins it again, from the
+    same seed.
 
     Args:
-        how: settings of the branch; ``refit`` says how long: ``all`` epochs, or up to the best one
-        both: all that is learnt from; nothing is left to choose by
-        best: the epoch that :func:`fit` returned
-        name: of the training, for its line of output
-        folder: for the weights at its end; where it holds them, they are taken
+        recipe: of the branch
+        data: all there is to train on; nothing is left to select an epoch by
+        epochs: how many
+        run: of the member
 
     Returns:
         the network and its last epoch, counted from 1
     """
-    epochs = how.settings.epochs if how.settings.refit == "all_epochs" else best
-    model, done = _untrained(how, both), folder / "refitted" / WEIGHTS
+    model, done = _untrained(recipe, data), run.checkpoints / "refitted" / WEIGHTS
     if done.exists():
         load_model(model, str(done))
         return model, epochs
-    if processes.is_first():
-        print(f"{name}: {epochs} epochs on {len(both.items)} utterances, train and dev together")
-    trainer = _trainer(how, model, both, folder, [Stop(epochs)])
+    if devices.is_first():
+        print(f"{run.tracker.name}: {epochs} epochs on {len(data.dataset)} examples, train and dev together")
+    trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
     _train(trainer)
-    trainer.average.give(model)
-    processes.barrier()  # nobody is to find it yet
-    if processes.is_first():
+    trainer.average.copy_to(model)
+    devices.barrier()  # nobody is to find it yet
+    if devices.is_first():
         with atomic_write(done) as part:
             save_model(model, str(part))
     return model, epochs
 
 
-def _untrained(how: Training, learnt: TrainSet) -> Network:
-    set_seed(how.settings.seed)
-    return learnt.build()
+def _untrained(recipe: Recipe, data: TrainingData) -> Network:
+    set_seed(recipe.settings.seed)
+    return data.build()
 
 
 def _trainer(
-    how: Training, model: Network, train: TrainSet, folder: Path, callbacks: list[TrainerCallback], **others: Any
+    recipe: Recipe, model: Network, data: TrainingData, run: Run, callbacks: list[TrainerCallback], **others: Any
 ) -> BranchTrainer:
-    settings = how.settings
-    share, rest = divmod(settings.batch_size, processes.count())
+    settings = recipe.settings
+    share, rest = divmod(settings.batch_size, devices.world_size())
     if rest:
-        raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {processes.count()} processes")
-    optimiser, steps = adamw(how.parameter_groups(model), settings), -(-len(train.items) // settings.batch_size)
+        raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {devices.world_size()} processes")
+    optimiser = adamw(recipe.parameter_groups(model), settings)
+    steps = -(-len(data.dataset) // settings.batch_size)  # in an epoch
     model.micro_batch = settings.micro_batch
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(run.checkpoints),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=share,
         per_device_eval_batch_size=2 * share,
@@ -144,22 +206,22 @@ def _trainer(
         logging_strategy="epoch",
         save_strategy="epoch" if "eval_dataset" in others else "no",
         bf16=settings.precision == "bfloat16",  # of the forward pass: weights, losses and gradients are in float32
-        use_cpu=how.device.type == "cpu",
-        dataloader_pin_memory=how.device.type != "cpu",
-        ddp_find_unused_parameters=False,  # what a network has, it uses
+        use_cpu=run.device.type == "cpu",
+        dataloader_pin_memory=run.device.type != "cpu",
+        ddp_find_unused_parameters=False,  # a network uses all of its parameters
         label_names=["labels"],
         remove_unused_columns=False,
         report_to="none",
-        disable_tqdm=True,  # the tracker tells of every epoch
+        disable_tqdm=True,  # the tracker prints every epoch
     )
     trainer = BranchTrainer(
-        train.objective,
-        how.augment,
-        Average(settings.weight_average, steps * settings.epochs),
+        data.loss,
+        recipe.augment,
+        WeightAverage(settings.weight_average, steps * settings.epochs),
         model=model,
         args=arguments,
-        train_dataset=train.items,
-        data_collator=how.collate,
+        train_dataset=data.dataset,
+        data_collator=recipe.collate,
         optimizers=(optimiser, schedule(optimiser, settings, steps)),
         callbacks=callbacks,
         **others,

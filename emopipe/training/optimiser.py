@@ -1,41 +1,34 @@
-"""AdamW with a learning rate per tier of a model, and how the rates change."""
+"""AdamW with a learning rate per part of a model, and how the rates change."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
 
+from emopipe.training.networks import ParameterGroup
 from emopipe.training.parameters import Optimisation
 
 
-class ParameterGroup(NamedTuple):
-    """Modules that share a learning rate, as a share of ``learning_rate``."""
-
-    modules: Iterable[nn.Module]
-    scale: float
-
-
 def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) -> torch.optim.AdamW:
-    """Return the optimiser of every trainable parameter of the parameter_groups.
+    """Return the optimiser of every trainable parameter of the groups.
 
     Biases and the gains of norms are vectors and are not decayed (as in GPT, BERT and wav2vec2 recipes).
     """
     groups: list[dict[str, Any]] = []
-    for tier in parameter_groups:
-        parameters = [p for module in tier.modules for p in module.parameters() if p.requires_grad]
+    for group in parameter_groups:
+        parameters = [p for module in group.modules for p in module.parameters() if p.requires_grad]
         for decay, chosen in (
             (settings.weight_decay, [p for p in parameters if p.ndim > 1]),
             (0.0, [p for p in parameters if p.ndim <= 1]),
         ):
             if chosen:
-                groups.append({"params": chosen, "lr": settings.learning_rate * tier.scale, "weight_decay": decay})
+                groups.append({"params": chosen, "lr": settings.learning_rate * group.scale, "weight_decay": decay})
     return torch.optim.AdamW(groups, fused=True)  # one pass over the weights instead of ten
 
 
@@ -44,7 +37,7 @@ def schedule(optimiser: Optimizer, settings: Optimisation, steps: int) -> Lambda
 
     ``cosine_restarts`` starts anew after ``first`` epochs, each cycle ``growth`` times as long as the one before, and
     falls to the share ``lowest`` of the rate (Loshchilov & Hutter, "SGDR: Stochastic gradient descent with warm
-    restarts", ICLR 2017, equation 5). Being a share, that end is the same for every tier.
+    restarts", ICLR 2017, equation 5). Being a share, that end is the same for every group.
 
     Args:
         optimiser: whose rates these are

@@ -1,4 +1,4 @@
-"""What is told and kept of a training: DVCLive's files, and a line per epoch."""
+"""Logging of a training: DVCLive, TensorBoard, one line per epoch; and the choice of the best epoch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import reporting_faults, write_json
-from emopipe.training.processes import is_first
+from emopipe.schemas import tables
+from emopipe.training.devices import is_first
 
 # What the Trainer reports beside scores: times differ from run to run, and outputs must not.
+LOG = {  # columns of the plain CSV of a regression's training
+    "train_loss": "train/loss",
+    "val_loss": "dev/loss",
+    "val_mse": "dev/mse",
+    "val_rmse": "dev/rmse",
+    "val_mae": "dev/mae",
+}
 NOT_SCORES = ("runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")
+
+
+def best_epoch(history: list[dict[str, float]], metric: str) -> int:
+    """Return the number of the row with the greatest dev score, from 0; of equals the earliest.
+
+    >>> best_epoch([{"dev/uar": 0.5}, {"dev/uar": 0.7}, {"dev/uar": 0.7}], "uar")
+    1
+    """
+    values = [row[f"dev/{metric}"] for row in history]
+    return values.index(max(values))
 
 
 @contextmanager
 def live(folder: Path) -> Iterator[Live | None]:
     """Open DVCLive in a stage's metrics folder: no report, no experiment of its own, no system figures.
 
-    Of several processes the first one has it, the others None.
+    Of several processes the first one gets it, the others None.
 
     Raises:
         UserError: if the repository has no commit yet, which DVC's experiments need
@@ -46,9 +65,16 @@ def live(folder: Path) -> Iterator[Live | None]:
 
 
 def write_nothing(folder: Path) -> None:
-    """Leave what DVC and later stages look for when a branch is switched off and nothing is trained."""
+    """Write what DVC and later stages look for when a branch is switched off and nothing is trained."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     write_json({}, folder / "metrics.json")
+
+
+def write_log(history: list[dict[str, float]], path: Path) -> None:
+    """Write one line per epoch, six decimals: losses of standardised VAD, errors on the 1..5 scale."""
+    table = pd.DataFrame(history, columns=list(LOG.values()), dtype=float).set_axis(list(LOG), axis=1)
+    table.insert(0, "epoch", range(1, len(table) + 1))
+    tables.write_csv(table, path, "%.6f")
 
 
 class Tracker(TrainerCallback):
@@ -59,7 +85,7 @@ class Tracker(TrainerCallback):
 
         Args:
             name: what the lines on the screen begin with
-            live: DVCLive's, which gets every row; None: nobody does
+            live: gets every row; None: there is none
             tensorboard: folder for TensorBoard's logs, which get every row too; None: there are none
         """
         self.name = name
@@ -82,7 +108,7 @@ class Tracker(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
     ) -> None:
-        """Complete the epoch's row and tell of it."""
+        """Complete the epoch's row, log it and print it."""
         scores = {key.removeprefix("eval_"): value for key, value in metrics.items()}
         row = self._train | {f"dev/{key}": value for key, value in scores.items() if key not in NOT_SCORES}
         if not math.isfinite(row["dev/loss"]):
@@ -91,16 +117,16 @@ class Tracker(TrainerCallback):
         epoch, epochs = len(self.history), int(args.num_train_epochs)
         left = (time.monotonic() - self._began) / (epoch - self._before) * (epochs - epoch)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "train/learning_rate")
-        self._say(f"epoch {epoch}/{epochs}  {shown}  {left:.0f} s left")
+        self._print(f"epoch {epoch}/{epochs}  {shown}  {left:.0f} s left")
 
     def restore(self, history: list[dict[str, float]]) -> None:
         """Take over the rows of a training that was stopped, as if they had been made now."""
         for row in history:
             self._add(row)
-        self._say(f"goes on after epoch {len(history)}, where it was stopped")
+        self._print(f"goes on after epoch {len(history)}, where it was stopped")
 
     def summarise(self, best: int) -> None:
-        """Leave as the summary, which ``dvc metrics show`` prints, the scores of the model that is kept.
+        """Log as the summary, which ``dvc metrics show`` prints, the scores of the model that is kept.
 
         Args:
             best: its row, from 0
@@ -121,9 +147,9 @@ class Tracker(TrainerCallback):
                 self.board.add_scalar(key, value, len(self.history))
             self.board.flush()
 
-    def _say(self, what: str) -> None:
+    def _print(self, line: str) -> None:
         if is_first():
-            print(f"{self.name}: {what}", file=sys.stderr, flush=True)
+            print(f"{self.name}: {line}", file=sys.stderr, flush=True)
 
 
 def _board(folder: Path) -> Any:

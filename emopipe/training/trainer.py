@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,23 +13,13 @@ from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerContro
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from emopipe.io.outputs import reporting_faults
-from emopipe.training import checkpoints, processes
-from emopipe.training.averaging import Average
-from emopipe.training.examples import Batch, ExampleDataset, Objective
-from emopipe.training.goal import Goal
-from emopipe.training.tracking import Tracker
+from emopipe.training import checkpoints, devices
+from emopipe.training.averaging import WeightAverage
+from emopipe.training.data import Batch, ExampleDataset, Loss
+from emopipe.training.mixup import Mixture
+from emopipe.training.tracking import Tracker, best_epoch
 
-
-class Mixture(Protocol):
-    """A batch made of another one, and its own loss."""
-
-    batch: Batch
-
-    def loss(self, objective: Objective, outputs: Tensor) -> Tensor:
-        """Return the loss of the outputs of a model for :attr:`batch`."""
-
-
-Augment = Callable[[Batch], Mixture]  # what is done to a batch before it is learnt from
+Augment = Callable[[Batch], Mixture]  # what a training batch goes through
 
 
 class ByLength(Sampler[int]):
@@ -57,11 +47,11 @@ class ByLength(Sampler[int]):
 
 
 class BranchTrainer(Trainer):
-    """A Trainer with the loss of a branch, computed over the batch of all processes, that looks at averaged weights."""
+    """A Trainer with the loss of a branch, over the batch of all processes, that evaluates averaged weights."""
 
-    def __init__(self, objective: Objective, augment: Augment | None, average: Average, **settings: Any) -> None:
+    def __init__(self, loss: Loss, augment: Augment | None, average: WeightAverage, **settings: Any) -> None:
         super().__init__(**settings)
-        self.objective = objective
+        self.loss = loss
         self.augment = augment
         self.average = average
         self.add_callback(average)
@@ -76,17 +66,17 @@ class BranchTrainer(Trainer):
         """
         if not model.training:
             outputs = model(**_without_labels(inputs))
-            loss = self.objective(outputs, inputs["labels"])
-            return (loss, {"outputs": outputs}) if return_outputs else loss
+            value = self.loss(outputs, inputs["labels"])
+            return (value, {"outputs": outputs}) if return_outputs else value
         if self.augment is not None:
             mixture = self.augment(inputs)
-            return mixture.loss(self.objective, model(**_without_labels(mixture.batch)))
-        outputs = processes.gathered(model(**_without_labels(inputs)))
-        return self.objective(outputs, processes.gathered(inputs["labels"]))
+            return mixture.mixed_loss(self.loss, model(**_without_labels(mixture.batch)))
+        outputs = devices.all_gather(model(**_without_labels(inputs)))
+        return self.loss(outputs, devices.all_gather(inputs["labels"]))
 
     def evaluate(self, *arguments: Any, **others: Any) -> dict[str, float]:
-        """Return the scores of what would be kept."""
-        with self.average.given(self.model):
+        """Return the scores of the weights that would be kept."""
+        with self.average.applied_to(self.model):
             return super().evaluate(*arguments, **others)
 
     def _save_checkpoint(self, *arguments: Any, **others: Any) -> None:
@@ -95,19 +85,19 @@ class BranchTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: ExampleDataset | None = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
-        return ByLength(self.args.train_batch_size * processes.count(), dataset.lengths, self.args.seed)
+        return ByLength(self.args.train_batch_size * devices.world_size(), dataset.lengths, self.args.seed)
 
 
 def _without_labels(batch: Batch) -> Batch:
     return {name: value for name, value in batch.items() if name != "labels"}
 
 
-class Keeper(TrainerCallback):
+class CheckpointCallback(TrainerCallback):
     """Marks checkpoints as whole, keeps the last one and the best one, and stops a training that gets no better."""
 
-    def __init__(self, tracker: Tracker, goal: Goal, patience: int | None) -> None:
+    def __init__(self, tracker: Tracker, metric: str, patience: int | None) -> None:
         self.tracker = tracker
-        self.goal = goal
+        self.metric = metric
         self.patience = patience
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -115,23 +105,23 @@ class Keeper(TrainerCallback):
         history, folder = self.tracker.history, Path(args.output_dir)
         if state.is_world_process_zero:
             newest = folder / f"checkpoint-{state.global_step}"
-            checkpoints.complete(newest, history)
-            checkpoints.remove_all_but(folder, {newest, best_of(folder, history, self.goal)})
-        control.should_training_stop |= exhausted(history, self.goal, self.patience)
+            checkpoints.mark_complete(newest, history)
+            checkpoints.remove_all_but(folder, {newest, best_of(folder, history, self.metric)})
+        control.should_training_stop |= exhausted(history, self.metric, self.patience)
 
 
-def best_of(folder: Path, history: checkpoints.History, goal: Goal) -> Path:
+def best_of(folder: Path, history: checkpoints.History, metric: str) -> Path:
     """Return the checkpoint of the best epoch."""
-    epochs = goal.best(history) + 1
-    return next(path for path in checkpoints.found(folder) if len(checkpoints.history(path)) == epochs)
+    epochs = best_epoch(history, metric) + 1
+    return next(path for path in checkpoints.completed(folder) if len(checkpoints.history(path)) == epochs)
 
 
-def exhausted(history: checkpoints.History, goal: Goal, patience: int | None) -> bool:
+def exhausted(history: checkpoints.History, metric: str, patience: int | None) -> bool:
     """Return whether the last ``patience`` epochs brought nothing better."""
-    return patience is not None and bool(history) and len(history) - 1 - goal.best(history) >= patience
+    return patience is not None and bool(history) and len(history) - 1 - best_epoch(history, metric) >= patience
 
 
-class Stop(TrainerCallback):
+class StopAfterEpochs(TrainerCallback):
     """Ends a training after a number of epochs, whatever the schedule of its learning rate was made for."""
 
     def __init__(self, epochs: int) -> None:
@@ -143,9 +133,9 @@ class Stop(TrainerCallback):
 
 
 def scores_of(
-    objective: Objective, score: Callable[..., dict[str, float]], device: torch.device, prediction: EvalPrediction
+    loss: Loss, score: Callable[..., dict[str, float]], device: torch.device, prediction: EvalPrediction
 ) -> dict[str, float]:
     """Return the dev scores and the loss of the dev set as a whole, which is no mean over batches."""
     outputs, targets = prediction.predictions, prediction.label_ids
-    loss = objective(*(torch.from_numpy(part).to(device) for part in (outputs, targets)))
-    return {"loss": float(loss), **score(outputs, targets)}
+    value = loss(*(torch.from_numpy(part).to(device) for part in (outputs, targets)))
+    return {"loss": float(value), **score(outputs, targets)}

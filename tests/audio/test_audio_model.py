@@ -11,17 +11,19 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.networks import FAMILIES
 from emopipe.audio import saving
-from emopipe.audio.batches import Collate, items
+from emopipe.audio.batches import Collate, examples
 from emopipe.audio.fitting import fit
 from emopipe.audio.layers import Concat, ConcatMeans, Weighted
+from emopipe.audio.model import trainable_blocks
 from emopipe.audio.pooling import AttentiveStatistics, Mean
 from emopipe.audio.zero_shot import zero_shot
 from emopipe.backbones.loading import load as load_backbone
 from emopipe.encoding import store
 from emopipe.io.errors import UserError
 from emopipe.losses.classification import CrossEntropy, class_weights
-from emopipe.training.device import set_up
-from emopipe.training.prediction import predict
+from emopipe.training.data import predict
+from emopipe.training.devices import set_up
+from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker
 from helpers.clips import clip
 from helpers.noises import RUNTIME, encoded, model_settings, train_settings
@@ -60,7 +62,7 @@ def test_the_weighted_mix_of_means_is_the_mean_of_the_weighted_frames():
 def test_concat_means_takes_the_means_of_the_blocks_and_no_more():
     data = np.random.default_rng(0).normal(3, 2, (50, 2, 3, 4)).astype(np.float32)
     mix = ConcatMeans(3, 4)
-    mix.fit(data)
+    mix.fit([data])
     blocks = np.concatenate([data[:, 0, 1], data[:, 0, 2]], 1)
     wanted = (blocks - blocks.mean(0)) / blocks.std(0)
     np.testing.assert_allclose(mix(torch.from_numpy(data)).numpy(), wanted, atol=1e-5)
@@ -71,7 +73,7 @@ def test_concat_standardises_on_what_it_was_fitted_to():
     data = np.random.default_rng(0).normal(3, 2, (50, 2, 3, 4)).astype(np.float32)
     data[:, 0, 0, 0] = 7  # a constant is centred and not divided by zero
     mix = Concat(3, 4)
-    mix.fit(data)
+    mix.fit([data])
     out = mix(torch.from_numpy(data)).numpy()
     np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(out.std(0)[1:], 1, atol=1e-5)
@@ -114,18 +116,21 @@ def trained(data, folder, where: Path, **changes):
     training = train_settings(refit="none", mixup=0.0, **rated)
     parts = {name: rows[rows["split"] == name] for name in ("train", "dev", "test")}
     tracker = Tracker("test")
-    made = fit(parts["train"], parts["dev"], settings, training, opened, device, tracker, where / "checkpoints")
-    sets = {name: items(part["utterance"], made.task.targets(part), opened) for name, part in parts.items()}
+    run = Run(device, tracker, where / "checkpoints")
+    made = fit(parts["train"], parts["dev"], settings, training, opened, run)
+    sets = {
+        name: examples(part["utterance"], made.task.targets(part), opened, settings) for name, part in parts.items()
+    }
     return made, sets, Collate(opened, settings), tracker, made.epochs[0], device
 
 
 @pytest.mark.parametrize(
     ("task", "features", "layer_pooling"),
     [
-        ("classification", "suffix", "concat"), ("classification", "layers", "concat"),
-        ("classification", "layers", "weighted"), ("classification", "both", "concat"),
+        ("classification", "finetuned", "concat"), ("classification", "frozen", "concat"),
+        ("classification", "frozen", "weighted"), ("classification", "both", "concat"),
         ("classification", "both", "concat_means"),
-        ("classification", "both", "weighted"), ("regression", "suffix", "concat"), ("regression", "both", "concat"),
+        ("classification", "both", "weighted"), ("regression", "finetuned", "concat"), ("regression", "both", "concat"),
     ],
 )  # fmt: skip
 def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_path, task, features, layer_pooling):
@@ -134,8 +139,8 @@ def test_training_learns_and_a_saved_model_predicts_the_same(data, folder, tmp_p
     changes |= {"head": head}
     made, sets, collate, tracker, best, device = trained(data, folder, tmp_path, **changes)
     assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]
-    goal = f"dev/{made.task.goal.name}"
-    assert tracker.history[best - 1][goal] == max(row[goal] for row in tracker.history) > 0.7
+    score = f"dev/{made.task.metric}"
+    assert tracker.history[best - 1][score] == max(row[score] for row in tracker.history) > 0.7
     outputs = predict(made.model, sets["test"], collate, 5, device)
     for name in ("a", "b"):
         saving.save(made, tmp_path / name)
@@ -174,10 +179,15 @@ def test_the_weighted_mix_of_a_store_is_that_of_the_frames(folders, tmp_path, fa
     statistics = backbone.encode([clip()], 0)[0].statistics
     torch.testing.assert_close(mix(statistics[None])[0], expected, atol=1e-5, rtol=0)
     store.write(
-        tmp_path, [store.Encoding("c/u", 1.0, embedded.numpy(), statistics.numpy())], backbone.dim, len(layers), {}
+        tmp_path,
+        [store.StoredEncoding("c/u", store.ORIGINAL, embedded.numpy(), statistics.numpy())],
+        backbone.dim,
+        len(layers),
+        {},
     )
-    stored = torch.from_numpy(store.Store(tmp_path).statistics("c/u"))
-    torch.testing.assert_close(mix(stored[None])[0], expected, atol=2e-3, rtol=0)  # float16
+    opened = store.Store(tmp_path)
+    stored = torch.from_numpy(opened.statistics(opened.rows(["c/u"])))
+    torch.testing.assert_close(mix(stored)[0], expected, atol=2e-3, rtol=0)  # float16
 
 
 def test_layer_statistics_alone_need_no_frames(data, folder, tmp_path):
@@ -194,7 +204,7 @@ def test_zero_shot_adds_up_the_outputs_of_an_emotion(folders, tmp_path):
     found = zero_shot(opened, utterances, labels)
     head = load_backbone(str(folders("emotion2vec"))).head
     for row, utterance in zip(found, utterances, strict=True):
-        scores = head.weight.numpy() @ opened.statistics(utterance)[0, -1] + head.bias.numpy()
+        scores = head.weight.numpy() @ opened.statistics(opened.rows([utterance]))[0, 0, -1] + head.bias.numpy()
         expected = np.exp([scores[0], -np.inf, scores[6]])
         np.testing.assert_allclose(row, expected / expected.sum(), atol=1e-5)
     assert zero_shot(opened, utterances, ["boredom", "calm"]) is None
@@ -216,18 +226,18 @@ def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
 
 
 def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
-    (model,) = trained(data, folder, tmp_path)[0].model.ensemble_size
-    pretrained = saving.trainable_blocks(model_settings(folder), data[0].encoding)
+    (model,) = trained(data, folder, tmp_path)[0].model.members
+    pretrained = trainable_blocks(model_settings(folder), data[0].provenance)
 
     def moved(part, before):
         pairs = zip(part.parameters(), before.parameters(), strict=True)
         return max((p - q).abs().max().item() for p, q in pairs)
 
-    lower, upper = (moved(model.suffix.blocks[i], pretrained.blocks[i]) for i in (0, 1))
+    lower, upper = (moved(model.blocks.blocks[i], pretrained.blocks[i]) for i in (0, 1))
     assert 0 < 3 * lower < upper
 
 
 def test_changed_backbone_weights_are_noticed(data, folder):
-    encoding = data[0].encoding | {"backbone": data[0].encoding["backbone"] | {"sha256": "another"}}
+    provenance = data[0].provenance | {"backbone": data[0].provenance["backbone"] | {"sha256": "another"}}
     with pytest.raises(UserError, match="the weights changed since they encoded the corpus"):
-        saving.trainable_blocks(model_settings(folder), encoding)
+        trainable_blocks(model_settings(folder), provenance)

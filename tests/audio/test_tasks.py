@@ -12,7 +12,7 @@ import yaml
 
 from emopipe.audio import ratings
 from emopipe.audio.parameters import Model, Train
-from emopipe.audio.tasks import Classification, Regression, learn, restore
+from emopipe.audio.tasks import Classification, Regression, restore, task_of
 from emopipe.io.errors import UserError
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
@@ -38,9 +38,9 @@ def rows(count=40, seed=0, spread=1.0):
 
 
 def test_classes_are_numbered_in_the_order_of_the_alphabet():
-    task = learn(model(task="classification"), rows())
+    task = task_of(model(task="classification"), rows())
     assert task.config() == {"labels": ["anger", "fear"]}
-    assert (task.outputs, task.goal) == (2, ("uar", True))
+    assert (task.outputs, task.metric) == (2, "uar")
     targets = task.targets(rows(4))
     assert targets.tolist() == [0, 1, 1, 0]
     assert targets.dtype == np.int64
@@ -52,8 +52,8 @@ def test_classes_are_numbered_in_the_order_of_the_alphabet():
 @pytest.mark.parametrize("names", SUBSETS, ids=",".join)
 def test_targets_are_standardised_on_what_was_trained_on_alone(names):
     train, other = rows(), rows(seed=1, spread=2)
-    task = learn(model(task="regression", targets=names), train)
-    assert (task.outputs, task.goal) == (len(names), ("ccc", True))
+    task = task_of(model(task="regression", targets=names), train)
+    assert (task.outputs, task.metric) == (len(names), "ccc")
     targets = task.targets(train)
     assert targets.dtype == np.float32
     np.testing.assert_allclose(targets.mean(0), 0, atol=1e-5)
@@ -65,7 +65,7 @@ def test_targets_are_standardised_on_what_was_trained_on_alone(names):
 @pytest.mark.parametrize("names", SUBSETS, ids=",".join)
 def test_dev_scores_are_means_on_the_scale_of_one_to_five(names):
     train = rows()
-    task = learn(model(task="regression", targets=names), train)
+    task = task_of(model(task="regression", targets=names), train)
     outputs = np.random.default_rng(2).normal(size=(40, len(names))).astype(np.float32)
     found = task.scores(outputs, task.targets(train))
     gold, said = train[names].to_numpy(), task.scale.inverse_transform(outputs)
@@ -78,10 +78,10 @@ def test_dev_scores_are_means_on_the_scale_of_one_to_five(names):
 @pytest.mark.parametrize("loss", ["ccc", "pcc", "mse", "mae", "mse_ccc"])
 def test_the_loss_is_that_of_the_parameters(loss):
     train = rows()
-    task = learn(model(task="regression"), train)
+    task = task_of(model(task="regression"), train)
     targets = torch.from_numpy(task.targets(train))
     settings = Train(**(PARAMS["train"] | {"loss": PARAMS["train"]["loss"] | {"regression": loss}}))
-    objective = task.objective(settings, targets.numpy())
+    objective = task.loss(settings, targets.numpy())
     assert objective(targets, targets).item() == pytest.approx(0, abs=1e-5)
     moved = {"ccc": 1 - 2 / (2 + 0.25), "pcc": 0, "mse": 0.25, "mae": 0.5}
     moved = (moved | {"mse_ccc": moved["mse"] + moved["ccc"]})[loss]
@@ -91,7 +91,7 @@ def test_the_loss_is_that_of_the_parameters(loss):
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_a_task_is_restored_from_its_configuration(task):
     settings = model(task=task, targets=["dominance", "valence"])
-    made = learn(settings, rows())
+    made = task_of(settings, rows())
     again = restore(settings, json.loads(json.dumps(made.config())))
     assert isinstance(again, Regression if task == "regression" else Classification)
     assert again.config() == made.config()

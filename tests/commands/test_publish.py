@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from emopipe.training.network import Ensemble
 from huggingface_hub import ModelCard
 
 from emopipe.audio import saving
@@ -29,7 +30,6 @@ from emopipe.io.errors import UserError
 from emopipe.report import headline
 from emopipe.report.formatting import score
 from emopipe.schemas import predictions
-from emopipe.training.network import Ensemble
 from helpers import results
 from helpers.closure import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online

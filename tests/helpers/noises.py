@@ -54,10 +54,10 @@ def encoded(folder: Path, where: Path) -> tuple[store.Store, pd.DataFrame]:
             noise = clip(4_000 + 700 * (i % 9), i)
             waveform = noise.cumsum(0) * 0.05 if row["emotion"] == "low" else noise
             frames, statistics = backbone.encode([waveform], 2)[0]
-            yield store.Encoding(row["utterance"], store.ORIGINAL, frames.numpy(), statistics.numpy())
+            yield store.StoredEncoding(row["utterance"], store.ORIGINAL, frames.numpy(), statistics.numpy())
 
-    encoding = {
+    provenance = {
         "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": 2, "dim": backbone.dim,
     }  # fmt: skip
-    store.write(where / "encoded", encodings(), backbone.dim, backbone.blocks + 1, encoding)
+    store.write(where / "encoded", encodings(), backbone.dim, backbone.blocks + 1, provenance)
     return store.Store(where / "encoded"), pd.DataFrame(rows)

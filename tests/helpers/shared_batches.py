@@ -12,13 +12,10 @@ from torch.nn.functional import cross_entropy
 
 from emopipe.parameters import Runtime
 from emopipe.text.parameters import Text
-from emopipe.training.device import set_up
-from emopipe.training.examples import ExampleDataset
-from emopipe.training.fitting import Training, TrainSet, fit
-from emopipe.training.goal import Goal
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup
-from emopipe.training.processes import count, is_first
+from emopipe.training.data import ExampleDataset
+from emopipe.training.devices import is_first, set_up, world_size
+from emopipe.training.fitting import Recipe, Run, TrainingData, fit
+from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +27,7 @@ class Tiny(Network):
         self.trunk = nn.Sequential(nn.Linear(6, 16), nn.Tanh())
         self.head = nn.Linear(16, 3)
 
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
+    def embedding(self, x: torch.Tensor) -> torch.Tensor:
         return self.trunk(x)
 
 
@@ -55,19 +52,20 @@ def main(folder: Path) -> None:
     settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
     device = set_up(runtime.model_copy(update={"threads": 1}), seed=1)
     tracker = Tracker("test")
-    how = Training(
+    recipe = Recipe(
         collate,
         lambda model: [ParameterGroup([model], 1.0)],
         lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
-        Goal("accuracy", greater_is_better=True),
+        "accuracy",
         settings,
-        device,
     )
-    model, _ = fit(how, TrainSet(examples(64), Tiny, weighted), examples(31), tracker, folder / "checkpoints")
+    run = Run(device, tracker, folder / "checkpoints")
+    model, _ = fit(recipe, TrainingData(examples(64), Tiny, weighted), examples(31), run)
     if is_first():
         history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
         save_file(
-            {**model.state_dict(), "history": history, "count": torch.tensor(count())}, folder / "result.safetensors"
+            {**model.state_dict(), "history": history, "count": torch.tensor(world_size())},
+            folder / "result.safetensors",
         )
 
 

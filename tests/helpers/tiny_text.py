@@ -18,6 +18,7 @@ from emopipe.text import encoders, saving
 from emopipe.text.fitting import fit
 from emopipe.text.parameters import Text
 from emopipe.text.regressor import Regressor
+from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -67,7 +68,7 @@ def sentences(count: int, seed: int) -> pd.DataFrame:
 def fitted(tiny: Path, tmp_path: Path, **changes: object) -> tuple[saving.Trained, Tracker]:
     rows, tracker = sentences(60, 1), Tracker("test")
     train, dev = rows[rows["split"] == "train"], rows[rows["split"] == "dev"]
-    return fit(train, dev, settings(tiny, **changes), CPU, tracker, tmp_path / "checkpoints"), tracker
+    return fit(train, dev, settings(tiny, **changes), Run(CPU, tracker, tmp_path / "checkpoints")), tracker
 
 
 def regressor(tiny: Path, **changes: object) -> tuple[Regressor, encoders.Pretrained]:

@@ -10,11 +10,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from emopipe.text.parameters import Text
-from emopipe.training.examples import ExampleDataset
-from emopipe.training.fitting import Training, TrainSet, fit
-from emopipe.training.goal import Goal
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup
+from emopipe.training.data import ExampleDataset
+from emopipe.training.fitting import Recipe, Run, TrainingData, fit
+from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.tracking import Tracker
 from helpers.closure import ROOT
 
@@ -32,7 +30,7 @@ class Tiny(Network):
         self.trunk = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Dropout(self.dropout))
         self.head = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3))
 
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
+    def embedding(self, x: torch.Tensor) -> torch.Tensor:
         return self.trunk(x)
 
 
@@ -72,18 +70,22 @@ class Mortal(Tracker):
             raise KilledError
 
 
-def training(**changes: object) -> Training:
-    goal = Goal("accuracy", greater_is_better=True)
-    return Training(collate, lambda model: [ParameterGroup([model], 1.0)], score, goal, settings(**changes), CPU)
+def recipe(**changes: object) -> Recipe:
+    return Recipe(collate, lambda model: [ParameterGroup([model], 1.0)], score, "accuracy", settings(**changes))
 
 
-def learnt_from(items: ExampleDataset) -> TrainSet:
-    return TrainSet(items, Tiny, cross_entropy)
+def training_data(dataset: ExampleDataset) -> TrainingData:
+    return TrainingData(dataset, Tiny, cross_entropy)
+
+
+def run(folder: Path, tracker: Tracker | None = None) -> Run:
+    return Run(CPU, tracker or Tracker("name"), folder)
 
 
 def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[dict, list, int]:
     tracker = Mortal(epoch)
-    model, best = fit(training(**changes), learnt_from(examples(60, 1)), examples(30, 2), tracker, folder)
+    data = training_data(examples(60, 1))
+    model, best = fit(recipe(**changes), data, examples(30, 2), run(folder, tracker))
     return model.state_dict(), tracker.history, best
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -10,15 +12,21 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from torch.nn import functional as F
 
+from emopipe.audio.parameters import ClassificationLoss, Train
 from emopipe.io.errors import UserError
 from emopipe.losses.classification import (
+    LOSSES,
     BalancedSoftmax,
     CrossEntropy,
     DistributionalRanking,
     Focal,
     classification_loss,
 )
+from emopipe.losses.regression import REGRESSION_LOSSES
+from emopipe.training.parameters import RegressionLoss
+from helpers.closure import ROOT
 
+TRAIN = Train.load(path=ROOT / "params.yaml")
 KINDS = ["cross_entropy", "focal", "balanced_softmax", "distributional_ranking"]
 COUNTS = {"anger": 127, "happiness": 71, "neutral": 79, "sadness": 6}
 WEIGHTS = ["none", "inverse", "balanced", [0.5, 1.0, 3.0, 2]]
@@ -34,7 +42,14 @@ def batch(size=7, seed=0, scale=1.0):
 
 
 def loss_of(kind, weights="none", smoothing=0.0, gamma=2.0, counts=COUNTS):
-    return classification_loss(kind, counts, weights, smoothing, gamma)
+    values = {"class_weights": weights, "label_smoothing": smoothing, "focal_gamma": gamma}
+    loss = TRAIN.loss.model_copy(update={"classification": kind})
+    return classification_loss(counts, TRAIN.model_copy(update={**values, "loss": loss}))
+
+
+def test_every_loss_that_may_be_chosen_is_there():
+    assert set(LOSSES) == set(get_args(ClassificationLoss))
+    assert set(REGRESSION_LOSSES) == set(get_args(RegressionLoss))
 
 
 def expected_weights(kind):

@@ -29,6 +29,7 @@ from emopipe.text.encoders import build
 from emopipe.text.fitting import fit
 from emopipe.text.prediction import predict
 from emopipe.text.regressor import Regressor, blocks_of
+from emopipe.training.fitting import Run
 from emopipe.training.optimiser import adamw
 from emopipe.training.tracking import Tracker
 from helpers.tiny_text import CPU, SMALL, fitted, sentences, settings
@@ -115,21 +116,21 @@ def test_the_loss_is_that_of_standardised_ratings(tiny: Path, tmp_path: Path, lo
     assert row["dev/ccc"] == max(row["dev/ccc"] for row in tracker.history)
 
 
-@pytest.mark.parametrize(("refit", "learnt"), [(False, False), (True, True), ("all", True)])
-def test_a_refit_learns_from_dev_too(tiny: Path, tmp_path: Path, refit: bool | str, learnt: bool):
+@pytest.mark.parametrize(("refit", "with_dev"), [("none", False), ("best_epoch", True), ("all_epochs", True)])
+def test_a_refit_is_trained_on_dev_too(tiny: Path, tmp_path: Path, refit: str, with_dev: bool):
     rows = sentences(60, 1)
     train, dev, test = (rows[rows["split"] == name] for name in ("train", "dev", "test"))
-    said = []
+    outputs = []
     for i, ratings in enumerate((dev, dev.assign(arousal=1.0))):
         one = settings(tiny, refit=refit, epochs=1)
-        trained = fit(train, ratings, one, CPU, Tracker("test"), tmp_path / str(i))
-        assert trained.rows == len(train) + learnt * len(dev)
-        said.append(predict(trained, list(test["transcript"]), CPU))
-    assert np.array_equal(*said) == (not learnt)
+        trained = fit(train, ratings, one, Run(CPU, Tracker("test"), tmp_path / str(i)))
+        assert trained.rows == len(train) + with_dev * len(dev)
+        outputs.append(predict(trained, list(test["transcript"]), CPU))
+    assert np.array_equal(*outputs) == (not with_dev)
 
 
-def test_refit_all_is_the_last_epoch_and_refit_true_the_best_one(tiny: Path, tmp_path: Path):
-    best = [fitted(tiny, tmp_path / str(refit), refit=refit, epochs=3)[0].epochs for refit in (False, True)]
+def test_refit_all_epochs_is_the_last_epoch_and_best_epoch_that_of_dev(tiny: Path, tmp_path: Path):
+    best = [fitted(tiny, tmp_path / str(refit), refit=refit, epochs=3)[0].epochs for refit in ("none", "best_epoch")]
     assert best[0] == best[1]
     assert fitted(tiny, tmp_path / "all", refit="all_epochs", epochs=3)[0].epochs == [3]
 

@@ -9,10 +9,10 @@ import torch
 
 from emopipe.io.errors import UserError
 from emopipe.training import averaging
+from emopipe.training.data import predict
 from emopipe.training.fitting import fit, refit
-from emopipe.training.prediction import predict
 from emopipe.training.tracking import Tracker
-from helpers.tiny_training import CPU, collate, examples, learnt_from, same, trained, training
+from helpers.tiny_training import CPU, collate, examples, recipe, run, same, trained, training_data
 
 
 class Recorder(Tracker):
@@ -30,7 +30,7 @@ class Recorder(Tracker):
 def test_the_weights_are_the_mean_over_the_last_steps(tmp_path, share, first):
     """Of 6 epochs of 8 steps."""
     recorder, dev = Recorder(), examples(30, 2)
-    model, best = fit(training(weight_average=share), learnt_from(examples(60, 1)), dev, recorder, tmp_path)
+    model, best = fit(recipe(weight_average=share), training_data(examples(60, 1)), dev, run(tmp_path, recorder))
     steps = recorder.weights[first : 8 * best] if first is not None and 8 * best > first else []
     steps = steps or [recorder.weights[8 * best - 1]]
     for name, value in model.state_dict().items():
@@ -47,23 +47,19 @@ def test_weights_that_are_averaged_learn_as_if_they_were_not(tmp_path):
     with_mean, without = Recorder(), Recorder()
     for recorder, share in ((with_mean, 0.5), (without, 0.0)):
         fit(
-            training(weight_average=share),
-            learnt_from(examples(60, 1)),
+            recipe(weight_average=share),
+            training_data(examples(60, 1)),
             examples(30, 2),
-            recorder,
-            tmp_path / f"{share}",
+            run(tmp_path / f"{share}", recorder),
         )
     assert all(same(one, other) for one, other in zip(with_mean.weights, without.weights, strict=True))
 
 
 def test_a_refit_is_averaged_too(tmp_path):
-    whole = learnt_from(examples(60, 1))
-    means, last = (
-        refit(training(refit="all_epochs", weight_average=w), whole, 1, "name", tmp_path / f"{w}")[0]
-        for w in (0.5, 0.0)
-    )
+    data = training_data(examples(60, 1))
+    means, last = (refit(recipe(weight_average=w), data, 6, run(tmp_path / f"{w}"))[0] for w in (0.5, 0.0))
     assert not same(means.state_dict(), last.state_dict())
-    again, _ = refit(training(refit="all_epochs", weight_average=0.5), whole, 1, "name", tmp_path / "0.5")
+    again, _ = refit(recipe(weight_average=0.5), data, 6, run(tmp_path / "0.5"))
     assert same(again.state_dict(), means.state_dict())
 
 

@@ -1,4 +1,4 @@
-"""What the forest learns from was predicted by models that did not know it; what it says is scored as it should be."""
+"""The VAD that the forest is fitted on was predicted by models that were not trained on it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import f1_score, recall_score
 
-from emopipe.audio import cross_fitting as by_ear
+from emopipe.audio import cross_fitting as from_audio
 from emopipe.audio import saving
 from emopipe.audio.fitting import fit
 from emopipe.audio.parameters import Model, Train
 from emopipe.encoding import store
-from emopipe.forest.evaluation import evaluate, importance
-from emopipe.forest.fitting import alone
-from emopipe.forest.inputs import meet
-from emopipe.io.errors import UserError
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import AudioItem
-from emopipe.schemas.vad import Learnt, features
-from emopipe.text import cross_fitting as by_word
-from emopipe.training.cross_fitting import cross_fit
+from emopipe.text import cross_fitting as from_text
+from emopipe.training.cross_fitting import cross_fit_predict
+from emopipe.training.fitting import Run
+from emopipe.training.parameters import CrossFitting
 from emopipe.training.tracking import Tracker
 from helpers.closure import ROOT
 from helpers.tiny_text import CPU, fitted, sentences
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 VAD = list(DIMENSIONS)
-PARTS = 2
+FOLDS = 2
 
 
 # Out of sample
@@ -52,14 +47,14 @@ def test_a_rating_of_a_text_has_no_part_in_its_own_prediction(tiny: Path, tmp_pa
     trained, _ = fitted(tiny, tmp_path / "model")
     teacher = int(rows.index[rows["split"] == "train"][4])
     found = [
-        by_word.unseen_vad(table, trained, PARTS, CPU, tmp_path / str(i))
+        from_text.out_of_sample_vad(table, trained, FOLDS, CPU, tmp_path / str(i))
         for i, table in enumerate((rows, marked(rows, teacher)))
     ]
     with_marker = (found[0] == found[1]).all(axis=1)
     speaker = rows["speaker"][found[0].index] == rows.loc[teacher, "speaker"]
     assert with_marker[teacher]
     assert with_marker[speaker].all()
-    assert not with_marker[~speaker].all()  # others did learn from it
+    assert not with_marker[~speaker].all()  # others were trained on it
 
 
 def speech(folder: Path) -> tuple[pd.DataFrame, store.Store]:
@@ -77,7 +72,7 @@ def speech(folder: Path) -> tuple[pd.DataFrame, store.Store]:
         for name, vad in zip(rows["utterance"], rows[VAD].to_numpy(), strict=True):
             statistics = draw.normal(0, 0.1, (2, 3, 4))
             statistics[0, 1, :3] += vad
-            yield store.Encoding(name, 1.0, draw.normal(size=(2, 4)), statistics)
+            yield store.StoredEncoding(name, store.ORIGINAL, draw.normal(size=(2, 4)), statistics)
 
     encoding = {"backbone": {"family": "whisper"}, "trainable_layers": 0, "blocks": 2, "dim": 4}
     store.write(folder, encodings(), 4, 3, encoding)
@@ -90,14 +85,15 @@ MODEL = Model(**(PARAMS["model"] | {"task": "regression", "targets": ["dominance
 TRAIN = Train(**(PARAMS["train"] | {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "mixup": 0.0}))
 
 
-@pytest.mark.parametrize("refit", [True, False])
-def test_a_rating_of_a_recording_has_no_part_in_its_own_prediction(tmp_path: Path, monkeypatch, refit: bool):
+@pytest.mark.parametrize("refit", ["best_epoch", "none"])
+def test_a_rating_of_a_recording_has_no_part_in_its_own_prediction(tmp_path: Path, monkeypatch, refit: str):
     monkeypatch.chdir(tmp_path)
-    rows, heard = speech(tmp_path / "store")
+    rows, encoded = speech(tmp_path / "store")
     training = TRAIN.model_copy(update={"refit": refit})
 
     def vad(table: pd.DataFrame, kind: str, name: str) -> pd.DataFrame:
-        return by_ear.training_vad(table, kind, PARTS, MODEL, training, heard, CPU, tmp_path / name)
+        settings = CrossFitting(inputs="audio", vad=kind, cross_fit=FOLDS)
+        return from_audio.training_vad(table, settings, MODEL, training, encoded, CPU, tmp_path / name)
 
     teacher = 8
     found = [vad(table, "out_of_sample", str(i)) for i, table in enumerate((rows, marked(rows, teacher)))]
@@ -109,7 +105,7 @@ def test_a_rating_of_a_recording_has_no_part_in_its_own_prediction(tmp_path: Pat
 
     both = pd.concat([rows[rows["split"] == name] for name in ("train", "dev")])
     sets = (both[both["split"] == name] for name in ("train", "dev"))
-    saving.save(fit(*sets, MODEL, training, heard, CPU, Tracker("test"), tmp_path / "final"))
+    saving.save(fit(*sets, MODEL, training, encoded, Run(CPU, Tracker("test"), tmp_path / "final")))
     seen = vad(rows, "in_sample", "unused")
     assert (seen[VAD] != found[0][VAD]).any(axis=None)
     for dimension in VAD:  # in the order of the table, whatever that of model.targets
@@ -121,26 +117,26 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-def test_parts_that_are_done_are_not_trained_for_again(tmp_path: Path):
+def test_folds_that_are_done_are_not_trained_for_again(tmp_path: Path):
     rows = pd.DataFrame({"corpus": "c", "speaker": [f"c/{i % 5}" for i in range(20)], "session": ""})
     rows["score"] = np.random.default_rng(0).normal(size=20)
     trained = []
 
-    def predict(others: pd.DataFrame, asked: pd.DataFrame, tracker: Tracker, folder: Path) -> np.ndarray:
-        assert not set(others["speaker"]) & set(asked["speaker"])
-        trained.append(tracker.name)
-        (folder / "checkpoint-1").mkdir(parents=True)
+    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, run: Run) -> np.ndarray:
+        assert not set(others["speaker"]) & set(queries["speaker"])
+        trained.append(run.tracker.name)
+        (run.checkpoints / "checkpoint-1").mkdir(parents=True)
         if len(trained) == dies:
             raise KilledError
-        return np.outer(np.arange(1, len(asked) + 1) * others["score"].mean(), [1, 2, 3])
+        return np.outer(np.arange(1, len(queries) + 1) * others["score"].mean(), [1, 2, 3])
 
     def run(folder: str) -> pd.DataFrame:
-        asked = rows.index[rows["speaker"] != "c/3"]
-        return cross_fit(rows, asked, rows.index.to_series().astype(str), 5, "stage", tmp_path / folder, predict)
+        queries, units = rows.index[rows["speaker"] != "c/3"], rows.index.to_series().astype(str)
+        return cross_fit_predict(rows, queries, units, 5, "stage", CPU, tmp_path / folder, fit_and_predict)
 
     dies = 0
     whole, calls = run("whole"), len(trained)
-    assert calls == 4  # nobody asked for the fifth speaker
+    assert calls == 4  # the fifth speaker is in no query
     trained, dies = [], 3
     with pytest.raises(KilledError):
         run("killed")
@@ -153,7 +149,7 @@ def test_parts_that_are_done_are_not_trained_for_again(tmp_path: Path):
     assert sorted(path.suffix for path in (tmp_path / "killed").iterdir()) == [".npy"] * 4
 
 
-def test_a_forest_that_reads_has_nothing_heard_for_it_in_no_time(tmp_path: Path):
+def test_where_the_forest_takes_text_alone_nothing_is_predicted_from_audio_in_no_time(tmp_path: Path):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from stages import cross_fit_audio as s; s.main(); "
@@ -161,107 +157,4 @@ def test_a_forest_that_reads_has_nothing_heard_for_it_in_no_time(tmp_path: Path)
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert (tmp_path / "data/audio_vad.csv").read_text() == "utterance,emotion,valence,arousal,dominance\n"
-
-
-# Inputs and scores
-
-
-def said(names: str, seed: int = 0) -> pd.DataFrame:
-    """Return a branch's test predictions of utterances, of which u and U are two emotions and x is of none."""
-    draw = np.random.default_rng(seed)
-    vad = draw.uniform(1, 5, (len(names), 3))
-    emotions = ["" if name == "x" else "anger" if name.isupper() else "calm" for name in names]
-    table = pd.DataFrame({"utterance": [f"c/{i}{name}" for i, name in enumerate(names)], "emotion": emotions})
-    table[VAD] = vad
-    return table
-
-
-def test_branches_meet_in_the_utterances_that_both_know():
-    text, audio = said("uUxuU"), said("uUxuU", 1).iloc[[4, 1, 2, 0]]
-    found = meet({"text": text, "audio": audio})
-    assert list(found["utterance"]) == ["c/0u", "c/1U", "c/4U"]
-    assert list(found) == ["utterance", "emotion", *features("text", "audio")]
-    np.testing.assert_array_equal(found[features("text")], text.loc[[0, 1, 4], VAD])
-    np.testing.assert_array_equal(found[features("audio")], audio.loc[[0, 1, 4], VAD])
-    with pytest.raises(
-        UserError, match=r"give 1 utterance\(s\) two emotions \(c/0u: calm and fear\); set their labels"
-    ):
-        meet({"text": text, "audio": audio.replace({"emotion": {"calm": "fear"}}).iloc[2:]})
-
-
-def learnt(count: int = 200) -> pd.DataFrame:
-    """Return what a forest of both may learn from: words tell anger, sound tells fear, dominance tells nothing."""
-    draw = np.random.default_rng(5)
-    table = pd.DataFrame({"utterance": [f"c/{i}" for i in range(count)]})
-    table[features("text", "audio")] = draw.uniform(1, 5, (count, 6))
-    emotion = np.where(table["audio_arousal"] > 3, "fear", "calm")
-    return table.assign(emotion=np.where(table["text_valence"] < 2.5, "anger", emotion))[list(Learnt.model_fields)]
-
-
-def predicted(table: pd.DataFrame, branch: str) -> pd.DataFrame:
-    """Return test predictions of a branch, one utterance known to it alone."""
-    found = table[["utterance", "emotion"]].assign(corpus="c", speaker=[f"c/{i % 7}" for i in range(len(table))])
-    found = found.assign(sex="", language="en", emotion_zero_shot="calm")
-    found[[f"{name}_predicted" for name in VAD]] = table[features(branch)].to_numpy()
-    return pd.concat([found, found.iloc[:1].assign(utterance=f"c/{branch}")], ignore_index=True)
-
-
-def test_a_forest_of_both_stands_beside_those_of_one_branch():
-    taught, tested = learnt(), learnt(300).iloc[200:]
-    names = features("text", "audio")
-    forest = RandomForestClassifier(20, random_state=1).fit(taught[names], taught["emotion"])
-    found = evaluate(forest, taught, predicted(tested, "text"), predicted(tested, "audio"))
-    truth = tested["emotion"]
-    expected = {"fine_tuned": forest.predict(tested[names]), "zero_shot": ["calm"] * 100}
-    for branch in ("text", "audio"):
-        own = RandomForestClassifier(20, random_state=1).fit(taught[features(branch)], taught["emotion"])
-        expected[f"{branch}_alone"] = own.predict(tested[features(branch)])
-    for name, answers in expected.items():
-        assert found.scores[name]["uar"] == pytest.approx(recall_score(truth, answers, average="macro"))
-        assert found.scores[name]["weighted_f1"] == pytest.approx(f1_score(truth, answers, average="weighted"))
-    assert found.scores["fine_tuned"]["uar"] > max(
-        found.scores[f"{branch}_alone"]["uar"] for branch in ("text", "audio")
-    )
-    assert found.scores["majority"] == {"accuracy": (truth == taught["emotion"].mode()[0]).mean()}
-    assert found.scores["utterances"] == 100
-    assert found.scores["interval"].keys() == {"uar", "wa"}
-    assert found.details["tests"].keys() == {"text_alone", "audio_alone", "zero_shot", "majority"}
-    assert list(found.table["utterance"]) == list(tested["utterance"])
-    assert found.table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
-
-
-def test_a_forest_of_sound_needs_no_words_and_one_of_words_is_scored_with_the_text_branch():
-    taught, tested = learnt(), learnt(300).iloc[200:]
-    none = predicted(tested, "text").iloc[:0]
-    forest = RandomForestClassifier(5, random_state=1).fit(taught[features("audio")], taught["emotion"])
-    found = evaluate(forest, taught, none, predicted(tested, "audio"))
-    assert found.scores.keys() == {"fine_tuned", "majority", "importance", "utterances", "interval"}
-    assert found.scores["utterances"] == 101
-    assert set(found.scores["importance"]) == set(features("audio"))
-    assert alone(forest, taught, "text") is None
-    forest = RandomForestClassifier(5, random_state=1).fit(taught[features("text")], taught["emotion"])
-    found = evaluate(forest, taught, predicted(tested, "text"), none)
-    assert found.scores.keys() == {"importance"}
-    assert found.table.empty
-    assert alone(forest, taught, "text") is forest
-    assert evaluate(None, taught, none, none).scores == {"utterances": 0}
-    assert evaluate(forest, taught, none, none).scores == {"utterances": 0}
-
-
-def test_an_input_is_worth_what_uar_falls_by_when_it_is_shuffled():
-    taught, tested = learnt(600), learnt(800).iloc[600:]
-    names = features("text", "audio")
-    forest = RandomForestClassifier(7, random_state=1).fit(taught[names], taught["emotion"])
-    worth, draw = importance(forest, tested), np.random.default_rng(9)
-    whole = recall_score(tested["emotion"], forest.predict(tested[names]), average="macro")
-    for name in names:
-        falls = []
-        for _ in range(20):
-            other = tested.assign(**{name: draw.permutation(tested[name])})
-            falls.append(whole - recall_score(tested["emotion"], forest.predict(other[names]), average="macro"))
-        error = np.hypot(np.std(falls), worth[name]["std"]) / np.sqrt(20)
-        assert worth[name]["mean"] == pytest.approx(np.mean(falls), abs=4 * error + 1e-12)
-    assert min(worth["text_valence"]["mean"], worth["audio_arousal"]["mean"]) > 0.2
-    assert max(abs(worth[name]["mean"]) for name in names if name.endswith("dominance")) < 0.05
-    assert importance(forest, tested) == worth
+    assert (tmp_path / "data/vad/audio.csv").read_text() == "utterance,emotion,valence,arousal,dominance\n"

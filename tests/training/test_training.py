@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
-from emopipe.training.examples import ExampleDataset
+from emopipe.training.data import ExampleDataset
 from emopipe.training.fitting import refit
-from emopipe.training.network import Network
-from emopipe.training.optimiser import ParameterGroup, adamw, schedule
+from emopipe.training.networks import Network, ParameterGroup
+from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Restarts
 from emopipe.training.trainer import ByLength
 from helpers.closure import ROOT
@@ -30,11 +30,12 @@ from helpers.tiny_training import (
     Tiny,
     collate,
     examples,
-    learnt_from,
+    recipe,
+    run,
     same,
     settings,
     trained,
-    training,
+    training_data,
 )
 
 
@@ -65,7 +66,7 @@ def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
     weights, history, _ = trained(tmp_path / "whole")
     with pytest.raises(KilledError):
         trained(tmp_path / "stopped", 3)
-    last = checkpoints.found(tmp_path / "stopped")[-1]
+    last = checkpoints.completed(tmp_path / "stopped")[-1]
     (last / checkpoints.HISTORY).unlink()
     (last / "optimizer.pt").write_bytes(b"half")
     again = trained(tmp_path / "stopped")
@@ -75,7 +76,7 @@ def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
 
 def test_the_best_and_the_last_checkpoint_are_kept(tmp_path):
     _, history, best = trained(tmp_path)
-    epochs = [len(checkpoints.history(path)) for path in checkpoints.found(tmp_path)]
+    epochs = [len(checkpoints.history(path)) for path in checkpoints.completed(tmp_path)]
     assert epochs == sorted({best, len(history)})
     assert len(list(tmp_path.iterdir())) == len(epochs)
 
@@ -88,7 +89,7 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     def folder(how: Runtime = runtime, **changes: object) -> Path:
         with (
             pytest.raises(KilledError),
-            checkpoints.kept("stage", [settings(**changes)], how, [Path("data.csv")]) as own,
+            checkpoints.checkpoint_folder("finetune_text", [settings(**changes)], how, [Path("data.csv")]) as own,
         ):
             (own / "weights").touch()
             raise KilledError
@@ -101,13 +102,13 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     assert folder(how=runtime.model_copy(update={"workers": 7})) == first
     Path("data.csv").write_text("b")
     others.add(folder())
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code/loss.py").touch()
-    monkeypatch.setattr(checkpoints, "CODE", tmp_path / "code")
+    monkeypatch.setattr(checkpoints.Tree, "fingerprint", lambda _, stage: f"another {stage}")
     others.add(folder())
     assert len(others | {first}) == 5
-    assert [path.name for path in Path(".checkpoints/stage").iterdir()] == [folder().name]  # the others are gone
-    with checkpoints.kept("stage", [settings()], runtime, [Path("data.csv")]):
+    assert [path.name for path in Path(".checkpoints/finetune_text").iterdir()] == [
+        folder().name
+    ]  # the others are gone
+    with checkpoints.checkpoint_folder("finetune_text", [settings()], runtime, [Path("data.csv")]):
         pass
     assert not Path(".checkpoints").exists()
 
@@ -129,29 +130,27 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
 def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
 
-    def refitted(items: ExampleDataset, length: bool | str, where: str) -> tuple[Network, int]:
-        return refit(training(refit=length), learnt_from(items), best, "name", tmp_path / where)
+    def refitted(dataset: ExampleDataset, epochs: int, where: str) -> tuple[Network, int]:
+        return refit(recipe(), training_data(dataset), epochs, run(tmp_path / where))
 
     weights, _, best = trained(tmp_path / "fit")
     assert best < settings().epochs
-    model, last = refitted(examples(60, 1), True, "same")
+    model, last = refitted(examples(60, 1), best, "same")
     assert same(model.state_dict(), weights)  # nothing was added: the same
     assert last == best
-    model, last = refitted(examples(60, 1), "all", "all")
+    model, last = refitted(examples(60, 1), settings().epochs, "all")
     assert not same(model.state_dict(), weights)
     assert last == settings().epochs
-    more, others = examples(60, 1), examples(30, 2)
-    model, _ = refitted(
-        ExampleDataset([*more.examples, *others.examples], [*more.lengths, *others.lengths]), True, "more"
-    )
+    model, _ = refitted(examples(60, 1) + examples(30, 2), best, "more")
     assert not same(model.state_dict(), weights)
     assert not list(tmp_path.glob("[!f]*/checkpoint-*"))
 
 
 def test_a_refit_that_had_ended_is_not_made_again(tmp_path, capsys):
-    first, _ = refit(training(refit="all_epochs"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
-    assert "name: 6 epochs on 60 utterances" in capsys.readouterr().out
-    again, last = refit(training(refit="all_epochs"), learnt_from(examples(60, 1)), 1, "name", tmp_path)
+    data = training_data(examples(60, 1))
+    first, _ = refit(recipe(), data, 6, run(tmp_path))
+    assert "name: 6 epochs on 60 examples" in capsys.readouterr().out
+    again, last = refit(recipe(), data, 6, run(tmp_path))
     assert not capsys.readouterr().out
     assert same(again.state_dict(), first.state_dict())
     assert last == 6
@@ -208,7 +207,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     for launch in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]):
         folder = tmp_path / str(len(found))
         folder.mkdir()
-        command = [sys.executable, *launch, str(ROOT / "tests/shared_batches.py"), str(folder)]
+        command = [sys.executable, *launch, str(ROOT / "tests/helpers/shared_batches.py"), str(folder)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(command, env=environment, check=True, capture_output=True)
         found.append(load_file(folder / "result.safetensors"))

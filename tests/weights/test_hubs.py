@@ -14,8 +14,8 @@ from modelscope_hub.config import HubConfig
 from safetensors.torch import load_file, save_file
 
 from emopipe.backbones.loading import load
-from emopipe.commands import backbones as command
-from emopipe.io.errors import UserError, run_stage
+from emopipe.commands.main import main
+from emopipe.io.errors import UserError
 from emopipe.text import encoders
 from helpers.hub_server import BESIDE, LARGE, Hub, digest
 
@@ -64,10 +64,10 @@ def fetch(monkeypatch, capsys):
     """Return a function that runs the command in this process and returns what it wrote to stdout and stderr."""
 
     def run_command(*arguments: str) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["emopipe.backbones", *arguments])
+        monkeypatch.setattr(sys, "argv", ["emopipe", "backbones", *arguments])
         capsys.readouterr()
         try:
-            run_stage(command.main)
+            main()
         except SystemExit as end:
             assert end.code == "error: 1 of 1 backbone(s) cannot be used"  # which exits with 1
         said = capsys.readouterr()
@@ -81,7 +81,7 @@ def alone(huggingface: Hub, modelscope: Hub, caches: Path, *arguments: str) -> s
     others = ("HF_", "HUGGINGFACE_", "MODELSCOPE_", "TRANSFORMERS_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     variables |= environment(caches) | {"HF_ENDPOINT": huggingface.url, "MODELSCOPE_ENDPOINT": modelscope.url}
-    line = [sys.executable, "-m", "emopipe.backbones", *arguments]
+    line = [sys.executable, "-m", "emopipe", "backbones", *arguments]
     done = subprocess.run(line, env=variables, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -199,7 +199,7 @@ def test_without_a_connection_the_message_says_what_where_and_how(hub, fetch, tm
     for part in (
         f"emotion2vec/emotion2vec_plus_base is not in {tmp_path}/hf/hub and could not be fetched (ConnectError: ",
         f"iic/emotion2vec_plus_base (ModelScope) is not in {tmp_path}/ms and could not be fetched (NetworkError: ",
-        "With a connection, run `python -m emopipe.backbones emotion2vec_plus_base`; or name a folder that holds "
+        "With a connection, run `emopipe backbones emotion2vec_plus_base`; or name a folder that holds "
         "configuration.json, config.yaml, tokens.txt and the weights (model.pt)",
     ):
         assert said.count(part) == 1

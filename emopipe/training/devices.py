@@ -1,18 +1,24 @@
-"""Training and encoding in several processes that act as one: torchrun's, on one machine or on many."""
+"""Where training and encoding run: device, threads and seeds; several processes that act as one.
+
+The processes are torchrun's, on one machine or on many.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import sys
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
 
 
-def together(module: str, runtime: Runtime) -> bool:
-    """Run a stage in ``runtime.processes`` processes, if that is asked for and has not been done; return True if so.
+def launch(module: str, runtime: Runtime) -> bool:
+    """Run a stage in ``runtime.processes`` processes, if there is more than one; return whether it was run.
 
     Processes that an outer ``torchrun`` or ``accelerate launch`` started are taken as they are.
 
@@ -32,13 +38,37 @@ def together(module: str, runtime: Runtime) -> bool:
         # --standalone finds a free port: two queued experiments do not meet
         torchrun(["--standalone", f"--nproc-per-node={runtime.processes}", "-m", module])
     except ChildFailedError:
-        sys.exit(1)  # it has said why
+        sys.exit(1)  # the process that failed has printed why
     except SignalException as stopped:
         sys.exit(128 + stopped.sigval)
     return True
 
 
-def count() -> int:
+def set_up(runtime: Runtime, seed: int) -> torch.device:
+    """Fix threads, seeds and algorithms, so that the same inputs give the same bytes; return the device.
+
+    Where several processes work together, they meet here.
+
+    Args:
+        runtime: device and number of threads; the order of additions, and with it the last bits of
+            every sum, depends on that number
+        seed: of Python's, NumPy's and PyTorch's generators
+
+    Raises:
+        UserError: if ``cuda`` is asked for and there is none
+    """
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("runtime.device: cuda, but PyTorch sees no GPU; choose auto or cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms on a GPU need it
+    torch.set_num_threads(runtime.threads)
+    torch.use_deterministic_algorithms(True)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    return init_process_group(torch.device("cuda" if runtime.device != "cpu" and torch.cuda.is_available() else "cpu"))
+
+
+def world_size() -> int:
     """Return how many processes work together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -53,9 +83,9 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def join(device: torch.device) -> torch.device:
+def init_process_group(device: torch.device) -> torch.device:
     """Meet the other processes, if there are any; return the device of this one."""
-    if count() == 1:
+    if world_size() == 1:
         return device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -67,22 +97,22 @@ def join(device: torch.device) -> torch.device:
 
 def barrier() -> None:
     """Wait for the other processes."""
-    if count() > 1:
+    if world_size() > 1:
         distributed.barrier()
 
 
-def gathered(tensor: Tensor) -> Tensor:
+def all_gather(tensor: Tensor) -> Tensor:
     """Return the rows of all processes, [rows of all, ...]; gradients flow to those of this process.
 
     Each process computes the same loss of all rows, and the gradient of its own rows. DistributedDataParallel takes
     the mean of these gradients where their sum is that of the loss: they are multiplied to make up for it.
     """
-    if count() == 1:
+    if world_size() == 1:
         return tensor
-    parts = [torch.empty_like(tensor) for _ in range(count())]
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
     distributed.all_gather(parts, tensor.detach().contiguous())
     if tensor.requires_grad:
         tensor = tensor.clone()
-        tensor.register_hook(lambda gradient: gradient * count())
+        tensor.register_hook(lambda gradient: gradient * world_size())
     parts[rank()] = tensor
     return torch.cat(parts)

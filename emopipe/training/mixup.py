@@ -1,4 +1,4 @@
-"""Mixup of what the audio model is given: training on utterances between two utterances."""
+"""Mixup of the inputs of the audio model: training on utterances between two utterances."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from emopipe.training.examples import Batch, Objective
+from emopipe.training.data import Batch, Loss
 
 
 class Mixture(NamedTuple):
-    """A mixed batch, and of what it was mixed."""
+    """A mixed batch, with the partner and the share of each of its rows."""
 
     batch: Batch
     partner: Tensor  # [batch], the utterance mixed into each
     share: float  # λ, what each keeps of itself, from 1/2 to 1
 
-    def loss(self, objective: Objective, outputs: Tensor) -> Tensor:
+    def mixed_loss(self, loss: Loss, outputs: Tensor) -> Tensor:
         """Return λ ℓ(outputs, y) + (1 − λ) ℓ(outputs, y of the partner); for mixed targets y, ℓ(outputs, y).
 
         Args:
-            objective: ℓ, loss of outputs and targets
+            loss: ℓ
             outputs: of the model for :attr:`batch`, [batch, ...]
         """
         labels = self.batch["labels"]
         if labels.is_floating_point():
-            return objective(outputs, labels)
-        return self.share * objective(outputs, labels) + (1 - self.share) * objective(outputs, labels[self.partner])
+            return loss(outputs, labels)
+        return self.share * loss(outputs, labels) + (1 - self.share) * loss(outputs, labels[self.partner])
 
 
 def mixed(batch: Batch, alpha: float) -> Mixture:
@@ -39,7 +39,7 @@ def mixed(batch: Batch, alpha: float) -> Mixture:
 
     Frames are mixed where both clips have one. Where one has ended, the other's frames go on as they are, not paled
     by the padding: a mixture is as long as the longer clip. Statistics, and targets of a regression, are mixed;
-    class numbers stay, for :meth:`Mixture.loss`.
+    class numbers stay, for :meth:`Mixture.mixed_loss`.
 
     Random numbers come from PyTorch's global generator, on the CPU: its state is what a checkpoint holds.
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from emopipe.audio.mixup import Mixture, mixed
+from emopipe.training.mixup import Mixture, mixed
 
 
 def batch(lengths=(4, 2, 3), dim=3, targets=None):
@@ -32,7 +32,9 @@ def test_alpha_zero_changes_nothing_and_draws_nothing():
     assert same(result, given_batch) and partner.tolist() == [0, 1, 2] and share == 1
     assert torch.equal(torch.get_rng_state(), state)
     outputs = torch.randn(3, 3)
-    assert mixed(given_batch, 0.0).loss(F.cross_entropy, outputs) == F.cross_entropy(outputs, given_batch["labels"])
+    assert mixed(given_batch, 0.0).mixed_loss(F.cross_entropy, outputs) == F.cross_entropy(
+        outputs, given_batch["labels"]
+    )
 
 
 @given(st.sampled_from([1e-3, 0.2, 1.0, 50.0]), st.integers(0, 10_000), st.lists(st.integers(1, 6), min_size=1))
@@ -89,7 +91,7 @@ def test_the_loss_is_shared_between_both_labels():
     mixture = Mixture({"labels": torch.tensor([0, 3, 1])}, torch.tensor([2, 0, 1]), 0.7)
     # Cross-entropy is linear in its targets: the shared loss is that of mixed one-hot targets.
     targets = 0.7 * F.one_hot(torch.tensor([0, 3, 1]), 4) + 0.3 * F.one_hot(torch.tensor([1, 0, 3]), 4)
-    torch.testing.assert_close(mixture.loss(F.cross_entropy, outputs), F.cross_entropy(outputs, targets))
+    torch.testing.assert_close(mixture.mixed_loss(F.cross_entropy, outputs), F.cross_entropy(outputs, targets))
 
 
 def test_targets_of_a_regression_are_mixed_and_scored_once():
@@ -99,7 +101,7 @@ def test_targets_of_a_regression_are_mixed_and_scored_once():
     after, partner, share = mixture
     targets = share * before["labels"] + (1 - share) * before["labels"][partner]
     torch.testing.assert_close(after["labels"], targets)
-    torch.testing.assert_close(mixture.loss(F.mse_loss, torch.zeros(3, 2)), targets.square().mean())
+    torch.testing.assert_close(mixture.mixed_loss(F.mse_loss, torch.zeros(3, 2)), targets.square().mean())
 
 
 def test_pytorchs_seed_fixes_the_mixture_and_its_state_continues_it():
