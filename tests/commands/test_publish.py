@@ -16,20 +16,20 @@ import pytest
 import soundfile
 import torch
 import yaml
-from emopipe.training.network import Ensemble
 from huggingface_hub import ModelCard
 
 from emopipe.audio import saving
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel
+from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
-from emopipe.audio.tasks import learn
+from emopipe.audio.tasks import task_of
 from emopipe.backbones.loading import load
 from emopipe.commands import publish
 from emopipe.io.errors import UserError
 from emopipe.report import headline
 from emopipe.report.formatting import score
 from emopipe.schemas import predictions
+from emopipe.training.networks import Ensemble
 from helpers import results
 from helpers.closure import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online
@@ -74,16 +74,17 @@ def untrained(backbone, rows, targets):
         "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
         "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
     }  # fmt: skip
-    task = learn(settings, rows)
+    task = task_of(settings, rows)
     torch.manual_seed(1)
-    mix = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
-    mix.fit(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
-    blocks = saving.trainable_blocks(settings, provenance)
+    layers = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
+    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
+    layers.fit([batch])
+    blocks = trainable_blocks(settings, provenance)
     members = [
-        AudioModel(settings, blocks, deepcopy(mix), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
+        AudioModel(settings, blocks, deepcopy(layers), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
     ]
     temperature = None if targets else 1.5
-    return saving.Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12])
+    return Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12])
 
 
 @pytest.fixture(scope="module")
