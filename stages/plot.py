@@ -9,7 +9,7 @@ from emopipe.io.errors import run_stage
 from emopipe.io.outputs import write_text
 from emopipe.parameter_file import ParameterFile
 from emopipe.report import content, page
-from emopipe.report.results import Results
+from emopipe.results.reading import Results
 from emopipe.schemas.tables import write_csv
 
 FIGURES, NUMBERS, REPORT = Path("metrics/figures"), Path("metrics/plots"), Path("metrics/report.html")

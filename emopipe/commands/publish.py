@@ -16,7 +16,7 @@ from textwrap import shorten
 from emopipe.backbones.catalogue import find
 from emopipe.io.errors import UserError
 from emopipe.report import card
-from emopipe.report.results import Results
+from emopipe.results.reading import Results
 
 MODEL = Path("models/audio")
 FILES = ("model.safetensors", "config.json")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from emopipe.figures.style import SMALL, figure
-from emopipe.report.tables import confusion
+from emopipe.results.scores import confusion
 
 DARK = 0.55  # share above which white letters read better than black ones
 
@@ -21,14 +22,13 @@ def draw(table: pd.DataFrame, path: Path, dpi: int, title: str) -> None:
         dpi: dots per inch
         title: of the picture
     """
-    found = confusion(table, title)
-    labels, shares = found.labels, [[cell.share for cell in row] for row in found.rows]
+    counts = confusion(table)
+    labels, shares = list(counts), counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     with figure(path, 1, dpi, size=max(3.2, 0.65 * len(labels))) as (drawn, (axes,)):
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for y, row in enumerate(found.rows):
-            for x, cell in enumerate(row):
-                text, colour = f"{cell.share:.2f}\n{cell.count}", "w" if cell.share > DARK else "k"
-                axes.text(x, y, text, ha="center", va="center", size=SMALL, color=colour)
+        for (row, column), share in np.ndenumerate(shares):
+            text, colour = f"{share:.2f}\n{counts.iloc[row, column]}", "w" if share > DARK else "k"
+            axes.text(column, row, text, ha="center", va="center", size=SMALL, color=colour)
         axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(labels)), labels)
         axes.set(title=title, xlabel="predicted", ylabel="true")

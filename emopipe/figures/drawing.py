@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from emopipe.figures import baselines, confusion, curves, reliability, speakers, tsne, vad
-from emopipe.report import headline
-from emopipe.report.results import Results
+from emopipe.results.reading import Results
+from emopipe.results.scores import headline
 from emopipe.schemas.manifest import DIMENSIONS
 
 
@@ -25,7 +25,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
     predicted = _emotions(results.splits["text"]).merge(predicted, on="utterance")
     histograms = {branch: vad.histogram(results.vad[results.vad["branch"] == branch]) for branch in ("audio", "text")}
     return {
-        "baselines": headline.rows(statistics),
+        "baselines": headline(statistics),
         **{f"confusion_{branch}": own[["truth", "prediction"]] for branch, own in emotions.items()},
         "reliability": pd.DataFrame(calibrated.get("reliability", []), columns=reliability.COLUMNS),
         "reliability_before": pd.DataFrame(calibrated.get("reliability_before", []), columns=reliability.COLUMNS),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emopipe.figures.style import MODELS, figure
-from emopipe.report.headline import LABELS
+from emopipe.results.scores import LABELS
 from emopipe.schemas.manifest import DIMENSIONS
 
 BINS = np.linspace(1, 5, 33)

@@ -12,9 +12,10 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from emopipe.report import data, headline, sentences
+from emopipe.report import data, sentences
 from emopipe.report.formatting import score, without_folders
-from emopipe.report.results import Results
+from emopipe.results.reading import Results
+from emopipe.results.scores import LABELS, headline
 from emopipe.schemas.manifest import SAMPLE_RATE
 
 TEMPLATE = "card.md.j2"
@@ -42,7 +43,7 @@ def render(results: Results, repository: str, base_model: str | None) -> str:
     environment.filters |= {"score": score, "limits": _limits}
     config = without_folders(results.models["audio"])
     facts = without_folders(data.describe(results.splits["audio"], results.leaks["audio"]))
-    rows = headline.rows({"audio": results.statistics["audio"]})
+    rows = headline({"audio": results.statistics["audio"]})
     (part,) = results.statistics["audio"].values()  # one model has one target
     body = environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")).render(
         question=sentences.question(config),
@@ -79,7 +80,7 @@ def _metadata(sets: dict[str, Any], rows: pd.DataFrame, repository: str, base_mo
             metric_name=f"{row.score}, {row.target}",
             **METRICS[row.score],
         )
-        for row in rows[rows["model"] == headline.LABELS["trained"]].itertuples()
+        for row in rows[rows["model"] == LABELS["trained"]].itertuples()
     ]
     return ModelCardData(
         language=[code for code in sets["train"]["languages"] if LANGUAGE.fullmatch(code)] or None,

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from emopipe.report import data, headline, mistakes, sentences, tables
+from emopipe.report import data, mistakes, sentences, tables
 from emopipe.report.formatting import counted, listed, without_folders
-from emopipe.report.headline import Grid, evaluated
-from emopipe.report.results import Results
+from emopipe.report.grid import Grid, grid_of
 from emopipe.report.tables import Confusion, Table
+from emopipe.results.reading import Results
+from emopipe.results.scores import evaluated, headline
 from emopipe.schemas.splits import rated
 
 PAIRED = "Differences are of two models on the same utterances, their intervals and p of the paired bootstrap."
@@ -95,8 +96,8 @@ def build(results: Results, parameters: dict[str, Any]) -> Content:
     statistics, models = results.statistics, without_folders(results.models)
     facts = without_folders({name: data.describe(rows, results.leaks[name]) for name, rows in results.splits.items()})
     learned = facts | {"text": without_folders(data.describe(rated(results.splits["text"]), results.leaks["text"]))}
-    scores, wrong = headline.rows(statistics), _mistakes(results)
-    grid = headline.grid(scores)
+    scores, wrong = headline(statistics), _mistakes(results)
+    grid = grid_of(scores)
     confusions = {
         branch: tables.confusion(results.trained(target, branch), f"Confusion of {branch} emotions, shares of each row")
         for branch, target, _ in evaluated(statistics)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from emopipe.report.formatting import counted, interval, p_value, score, score_name
-from emopipe.report.headline import LABELS
+from emopipe.results import scores
+from emopipe.results.scores import LABELS
 
 FEW = 20  # groups that are all shown
 ACTIONS = {"left_out": "left out of the set that is held out less", "reported": "left as it is, and reported here"}
@@ -71,24 +72,22 @@ def _cells(*texts: str) -> list[Cell]:
 
 
 def confusion(predictions: pd.DataFrame, caption: str) -> Confusion:
-    """Count how each true class was predicted.
+    """Return how each true class was predicted.
 
     Args:
         predictions: with ``truth`` and ``prediction``, a row per utterance
         caption: what is shown
     """
-    labels = sorted({*predictions["truth"], *predictions["prediction"]})
-    counts = pd.crosstab(predictions["truth"], predictions["prediction"])
-    counts = counts.reindex(index=labels, columns=labels, fill_value=0).to_numpy()
-    rows = [[Share(float(count) / max(1, row.sum()), int(count)) for count in row] for row in counts]
-    return Confusion(caption, labels, rows)
+    counts = scores.confusion(predictions)
+    rows = [[Share(float(count) / max(1, row.sum()), int(count)) for count in row] for row in counts.to_numpy()]
+    return Confusion(caption, list(counts), rows)
 
 
 def headline(rows: pd.DataFrame) -> Table:
     """Return the headline scores as a list, with their intervals in numbers.
 
     Args:
-        rows: of :func:`emopipe.report.headline.rows`
+        rows: of :func:`emopipe.results.scores.headline`
     """
     notes, found = _Notes(), rows.to_dict("records")
     return Table(

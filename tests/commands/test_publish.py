@@ -26,8 +26,8 @@ from emopipe.audio.tasks import task_of
 from emopipe.backbones.loading import load
 from emopipe.commands import publish
 from emopipe.io.errors import UserError
-from emopipe.report import headline
 from emopipe.report.formatting import score
+from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.training.networks import Ensemble
 from helpers import results
@@ -132,7 +132,7 @@ def test_the_hub_reads_the_card_and_its_numbers_are_those_of_the_evaluation(whic
     found = {(result.metric_type, result.metric_name): result.metric_value for result in card.data.eval_results}
     expected = {metric: part["intervals"]["trained"][name]["value"] for metric, name in SCORES[which].items()}
     assert found == pytest.approx(expected)
-    for row in headline.rows({"audio": statistics["audio"]}).itertuples():
+    for row in headline({"audio": statistics["audio"]}).itertuples():
         limits = "–" if np.isnan(row.low) else f"{score(row.low)} to {score(row.high)}"
         assert f"| {row.target} | {row.model} | {row.score} | {score(row.value)} | {limits} |" in card.text
     assert card.data.language == ["en"]

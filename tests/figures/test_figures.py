@@ -12,7 +12,7 @@ from sklearn.metrics import recall_score
 
 from emopipe.figures import baselines, confusion, reliability, speakers, tsne
 from emopipe.figures.style import class_styles
-from emopipe.report import headline
+from emopipe.results.scores import LABELS, headline
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS
 from helpers import results
@@ -82,7 +82,7 @@ def test_scores_beside_baselines_are_those_of_the_evaluation(drawn):
             ("forest", "emotion", "emotion", "WA", "accuracy"),
             *(("text", "vad", name, "CCC", f"ccc.{name}") for name in DIMENSIONS),
         )
-        for model, label in headline.LABELS.items()
+        for model, label in LABELS.items()
         if model in statistics[branch][target]["intervals"]
     }
     assert list(found.index) == list(expected)
@@ -102,7 +102,7 @@ def test_a_forest_of_both_branches_stands_beside_those_of_one(tmp_path, monkeypa
     for model in ("trained", "text_only", "audio_only", "zero_shot"):
         own = emotions(tmp_path, "forest", model)
         uar = recall_score(own["truth"], own["prediction"], average="macro")
-        assert found.loc[f"forest emotion, UAR, {headline.LABELS[model]}", "value"] == pytest.approx(uar, abs=1e-6)
+        assert found.loc[f"forest emotion, UAR, {LABELS[model]}", "value"] == pytest.approx(uar, abs=1e-6)
     assert tables["confusion_forest"].to_dict() == emotions(tmp_path, "forest")[["truth", "prediction"]].to_dict()
     assert "forest" in set(tables["speakers"]["branch"])
 
@@ -263,7 +263,7 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
 
 def test_scores_without_an_interval_are_drawn_as_markers(tmp_path):
     none = {"value": 0.5, "low": None, "high": None}
-    lone = headline.rows({"audio": {"emotion": {"intervals": {"trained": {"uar": none, "accuracy": none}}}}})
+    lone = headline({"audio": {"emotion": {"intervals": {"trained": {"uar": none, "accuracy": none}}}}})
     assert lone["low"].isna().all()
     baselines.draw(lone, tmp_path / "baselines.png", 50)
     assert (tmp_path / "baselines.png").is_file()

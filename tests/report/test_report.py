@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from emopipe.report import headline, mistakes, sentences
+from emopipe.report import mistakes, sentences
 from emopipe.report.formatting import p_value, score
+from emopipe.report.grid import grid_of
+from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
 from helpers import results
@@ -153,7 +155,7 @@ def test_intervals_are_drawn_where_they_are():
         "mean": {"value": 0.0, "low": -0.25, "high": 0.1},
     }
     intervals = {model: {"ccc.valence": found} for model, found in three.items()}
-    grid = headline.grid(headline.rows({"text": {"vad": {"intervals": intervals}}}))
+    grid = grid_of(headline({"text": {"vad": {"intervals": intervals}}}))
     assert grid.floors == {"CCC": -0.3}
     (row,) = grid.rows
     ours, other, mean = row.cells
@@ -166,11 +168,11 @@ def test_intervals_are_drawn_where_they_are():
 def test_the_page_draws_an_interval_for_every_score_that_has_one(made):
     folder, page = made
     drawn = re.findall(r'<line class="interval" x1="([\d.]+)%" x2="([\d.]+)%"', page)
-    rows = headline.rows(statistics(folder))
+    rows = headline(statistics(folder))
     assert len(drawn) == rows["low"].notna().sum() > 10
     assert len(re.findall("<circle", page)) == len(rows)
     found = statistics(folder)["text"]["vad"]["intervals"]["trained"]["ccc.dominance"]
-    floor = headline.grid(rows).floors["CCC"]
+    floor = grid_of(rows).floors["CCC"]
     place = [f"{100 * (found[key] - floor) / (1 - floor):.1f}" for key in ("low", "high")]
     assert tuple(place) in drawn
 
