@@ -1,4 +1,4 @@
-"""The fine-tuned models beside what they have to beat."""
+"""The trained models beside what they have to beat."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from emopipe.figures.style import SMALL, figure
+from emopipe.results.scores import confusion
 
 DARK = 0.55  # share above which white letters read better than black ones
 
@@ -22,15 +22,13 @@ def draw(table: pd.DataFrame, path: Path, dpi: int, title: str) -> None:
         dpi: dots per inch
         title: of the picture
     """
-    labels = sorted({*table["truth"], *table["prediction"]})
-    counts = confusion_matrix(table["truth"], table["prediction"], labels=labels)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    counts = confusion(table)
+    labels, shares = list(counts), counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     with figure(path, 1, dpi, size=max(3.2, 0.65 * len(labels))) as (drawn, (axes,)):
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(counts.shape):
-            share = shares[row, column]
-            text = f"{share:.2f}\n{counts[row, column]}"
-            axes.text(column, row, text, ha="center", va="center", size=SMALL, color="w" if share > DARK else "k")
+        for (row, column), share in np.ndenumerate(shares):
+            text, colour = f"{share:.2f}\n{counts.iloc[row, column]}", "w" if share > DARK else "k"
+            axes.text(column, row, text, ha="center", va="center", size=SMALL, color=colour)
         axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(labels)), labels)
         axes.set(title=title, xlabel="predicted", ylabel="true")

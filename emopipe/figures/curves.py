@@ -9,12 +9,12 @@ import pandas as pd
 from emopipe.figures.style import figure
 
 
-def draw(histories: dict[str, pd.DataFrame], goals: dict[str, str], path: Path, dpi: int) -> None:
-    """Draw the loss on both sets, and the score that picked the epoch.
+def draw(histories: dict[str, pd.DataFrame], metrics: dict[str, str], path: Path, dpi: int) -> None:
+    """Draw the loss on both sets, and the score by which the best epoch is chosen.
 
     Args:
         histories: by branch; a row per epoch, with columns ``train/loss``, ``dev/loss`` and ``dev/`` the score
-        goals: by branch; the score's name
+        metrics: by branch; the score's name
         path: of the PNG
         dpi: dots per inch
     """
@@ -26,7 +26,7 @@ def draw(histories: dict[str, pd.DataFrame], goals: dict[str, str], path: Path, 
             loss.plot(epochs, history["dev/loss"], label="dev", linestyle="--")
             loss.set(title=f"{branch}: loss", xlabel="epoch")
             loss.legend()
-            score.plot(epochs, history[f"dev/{goals[branch]}"], color="C2")
-            score.set(title=f"{branch}: dev {goals[branch].upper()}", xlabel="epoch")
+            score.plot(epochs, history[f"dev/{metrics[branch]}"], color="C2")
+            score.set(title=f"{branch}: dev {metrics[branch].upper()}", xlabel="epoch")
             for panel in (loss, score):
                 panel.xaxis.get_major_locator().set_params(integer=True)

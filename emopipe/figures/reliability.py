@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame, path: Path, dpi: int, before: pd.DataFrame, calibr
         axes.plot(table["confidence"], table["accuracy"], color=COLOURS[0], marker="o", markersize=4, label="model")
         axes.set(title=f"audio: {described(calibration)}", xlabel="confidence", ylabel="accuracy; share of utterances")
         axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
-        drawn.legend(loc="outside lower center", ncols=4, columnspacing=1.0, handlelength=1.4)
+        drawn.legend(loc="outside lower center", ncols=2)
 
 
 def described(calibration: dict[str, Any]) -> str:

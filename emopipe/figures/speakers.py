@@ -17,17 +17,17 @@ def table(groups: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return the scores of the speakers of each branch, the best first.
 
     Args:
-        groups: by branch; the scores of each speaker: ``uar``, ``wa``, ``utterances``
+        groups: by branch; the scores of each speaker: ``uar``, ``accuracy``, ``utterances``
 
     Returns:
-        ``name`` (of branch and speaker), ``branch``, ``speaker``, ``uar``, ``wa``, ``utterances``
+        ``name`` (of branch and speaker), ``branch``, ``speaker``, ``uar``, ``accuracy``, ``utterances``
     """
     rows = [
         {"name": f"{branch}, {speaker}", "branch": branch, "speaker": speaker, **scores}
         for branch, own in groups.items()
         for speaker, scores in own.items()
     ]
-    found = pd.DataFrame(rows, columns=["name", "branch", "speaker", "uar", "wa", "utterances"])
+    found = pd.DataFrame(rows, columns=["name", "branch", "speaker", "uar", "accuracy", "utterances"])
     return found.sort_values(["branch", "uar", "speaker"], ascending=[True, False, True], ignore_index=True)
 
 

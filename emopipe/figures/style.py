@@ -19,10 +19,10 @@ from emopipe.io.outputs import atomic_write
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")  # five and eight have no common factor: 40 pairs before one comes again
 
-MODELS = {  # the same everywhere: ours, then what it has to beat
-    "fine-tuned": {"color": COLOURS[0], "marker": "o"},
-    "text alone": {"color": COLOURS[2], "marker": "<"},
-    "audio alone": {"color": COLOURS[3], "marker": ">"},
+MODELS = {  # by label, the same everywhere: ours, then what it has to beat
+    "trained": {"color": COLOURS[0], "marker": "o"},
+    "text only": {"color": COLOURS[2], "marker": "<"},
+    "audio only": {"color": COLOURS[3], "marker": ">"},
     "zero-shot": {"color": COLOURS[1], "marker": "s"},
     "zero-shot NLI": {"color": COLOURS[2], "marker": "^"},
     "majority": {"color": "0.45", "marker": "D"},

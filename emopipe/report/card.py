@@ -7,75 +7,96 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from emopipe.report.page import score, without_folders
+from emopipe.report import data, sentences
+from emopipe.report.formatting import score, without_folders
+from emopipe.results.reading import Results
+from emopipe.results.scores import LABELS, headline
+from emopipe.schemas.manifest import SAMPLE_RATE
 
 TEMPLATE = "card.md.j2"
 ACTIVE = re.compile(r"[\\`*_\[\]|#~$!:]")  # what Markdown, or the hub's of it, acts on
 LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639; the hub takes no other
 TASK = "audio-classification"  # what the hub calls it, of dimensions as well
 METRICS: dict[str, dict[str, Any]] = {  # the hub's names of the headline scores
-    "UAR": {"type": "recall", "args": {"average": "macro"}},
-    "WA": {"type": "accuracy"},
-    "CCC": {"type": "concordance_correlation_coefficient"},
+    "UAR": {"metric_type": "recall", "metric_args": {"average": "macro"}},
+    "WA": {"metric_type": "accuracy"},
+    "CCC": {"metric_type": "concordance_correlation_coefficient"},
 }
 
 
-def render(content: dict[str, Any], repository: str, base_model: str | None) -> str:
+def render(results: Results, repository: str, base_model: str | None) -> str:
     """Return the card.
 
     Args:
-        content: what the report is made of, see ``page.html.j2``; there is an audio model
+        results: with an audio model
         repository: owner/name on the hub
         base_model: hub id of the backbone; None where the hub does not have it
     """
     environment = Environment(
         autoescape=True, finalize=_inert, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["score"] = score
-    template = environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8"))
-    shown = without_folders(content)
-    rows = [row for row in shown["headline"] if row["target"].split()[0] == "audio"]
-    body = template.render(
-        audio=shown["data"]["audio"],
-        details=shown["details"]["audio"],
-        model=shown["models"]["audio"],
-        rows=rows,
+    environment.filters |= {"score": score, "limits": _limits}
+    config = without_folders(results.models["audio"])
+    facts = without_folders(data.describe(results.splits["audio"], results.leaks["audio"]))
+    rows = headline({"audio": results.statistics["audio"]})
+    (part,) = results.statistics["audio"].values()  # one model has one target
+    body = environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")).render(
+        question=sentences.question(config),
+        trained=f"{sentences.audio_model(config)}, {sentences.data(facts, config['train']['refit'])}.",
+        synthetic=sentences.SYNTHETIC if facts["synthetic"] else "",
+        sets=facts["sets"],
+        overlap=sentences.overlap(facts),
+        results=sentences.evaluation(part, "labels" in config),
+        rows=rows.to_dict("records"),
+        recalls={n.removeprefix("recall."): x for n, x in part["intervals"]["trained"].items() if "recall." in n},
+        limits=sentences.limits(config),
+        classified="labels" in config,
+        frames=round(config["provenance"]["max_seconds"] * SAMPLE_RATE),
+        rate=SAMPLE_RATE,
+        weights=sentences.backbone(config["provenance"]["backbone"], base_model),
+        versions=config["provenance"]["versions"],
+        licences=sentences.licences(config["provenance"]["backbone"], facts),
         repository=repository,
-        base_model=base_model,
     )
-    metadata = yaml.safe_dump(
-        _metadata(shown["data"]["audio"]["sets"], rows, repository, base_model), sort_keys=False, allow_unicode=True
-    )
-    return f"---\n{metadata}---\n\n{body}\n"
+    return f"---\n{_metadata(facts['sets'], rows, repository, base_model).to_yaml()}\n---\n\n{body}\n"
 
 
-def _metadata(
-    sets: dict[str, dict[str, Any]], rows: list[dict[str, Any]], repository: str, base_model: str | None
-) -> dict[str, Any]:
+def _metadata(sets: dict[str, Any], rows: pd.DataFrame, repository: str, base_model: str | None) -> ModelCardData:
     """Return what the hub indexes; no licence, for emopipe cannot know it."""
-    languages = [code for code in sets["train"]["languages"] if LANGUAGE.fullmatch(code)]
     corpora = ", ".join(sets["test"]["corpora"])
-    result = {
-        "task": {"type": TASK, "name": "Speech emotion recognition"},
-        "dataset": {"type": corpora, "name": corpora, "split": "test"},
-        "metrics": [
-            {**METRICS[row["score"]], "name": f"{row['score']}, {row['target']}", "value": row["value"]}
-            for row in rows
-            if row["model"] == "fine-tuned"
-        ],
-    }
-    return {
-        **({"language": languages} if languages else {}),
-        "library_name": "emopipe",
-        "pipeline_tag": TASK,
-        "tags": ["speech", "emotion-recognition", "speech-emotion-recognition"],
-        **({"base_model": base_model} if base_model else {}),
-        "model-index": [{"name": repository.split("/")[1], "results": [result]}],
-    }
+    results = [
+        EvalResult(
+            task_type=TASK,
+            task_name="Speech emotion recognition",
+            dataset_type=corpora,
+            dataset_name=corpora,
+            dataset_split="test",
+            metric_value=float(row.value),
+            metric_name=f"{row.score}, {row.target}",
+            **METRICS[row.score],
+        )
+        for row in rows[rows["model"] == LABELS["trained"]].itertuples()
+    ]
+    return ModelCardData(
+        language=[code for code in sets["train"]["languages"] if LANGUAGE.fullmatch(code)] or None,
+        library_name="emopipe",
+        pipeline_tag=TASK,
+        tags=["speech", "emotion-recognition", "speech-emotion-recognition"],
+        base_model=base_model,
+        model_name=repository.split("/")[1],
+        eval_results=results,
+    )
+
+
+def _limits(found: dict[str, Any]) -> str:
+    """Return an interval without brackets, which Markdown takes for a link."""
+    low = found["low"]
+    return "–" if low is None or low != low else f"{score(low)} to {score(found['high'])}"
 
 
 def _inert(value: Any) -> Any:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emopipe.schemas.manifest import DIMENSIONS, SETS
 
-SYNTHETIC = "synthetic"  # the corpus that nobody spoke
+SYNTHETIC = "synthetic"  # the corpus that a synthesiser speaks
 UNNAMED = "(no emotion)"
 REASONS = 20  # for which a recording was rejected, the most frequent ones
 
@@ -21,9 +21,10 @@ def describe(rows: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, Any] | None:
         leaks: what stood in more than one set
 
     Returns:
-        ``sets``: of each set the utterances, speakers, corpora and languages; ``emotions``: a row per emotion with
-        utterances and speakers of each set; ``heard``: test speakers that are in train or dev as well; ``synthetic``;
-        ``leaks``: number of them and of their utterances, by kind, sets and what was done
+        ``sets``: of each set the utterances, speakers, corpora and languages; ``train_and_dev``: the same of both
+        together; ``emotions``: a row per emotion with utterances and speakers of each set; ``shared``: number of test
+        speakers that are in train or dev as well; ``synthetic``; ``leaks``: number of them and of their utterances, by
+        kind, sets and what was done
     """
     if rows.empty:
         return None
@@ -31,11 +32,12 @@ def describe(rows: pd.DataFrame, leaks: pd.DataFrame) -> dict[str, Any] | None:
     speakers = {name: _speakers(rows[rows["split"] == name]) for name in SETS}
     return {
         "sets": {name: _set(rows[rows["split"] == name]) for name in SETS},
+        "train_and_dev": _set(rows[rows["split"] != "test"]),
         "emotions": {
             emotion: {name: _sizes(own[own["split"] == name]) for name in SETS}
             for emotion, own in named.groupby("emotion", sort=True)
         },
-        "heard": len(speakers["test"] & (speakers["train"] | speakers["dev"])),
+        "shared": len(speakers["test"] & (speakers["train"] | speakers["dev"])),
         "synthetic": SYNTHETIC in set(rows["corpus"]),
         "leaks": leaks.groupby(["kind", "sets", "action"], as_index=False)
         .agg(number=("content", "size"), utterances=("utterances", "sum"))

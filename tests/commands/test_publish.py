@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -11,7 +12,6 @@ from copy import deepcopy
 from importlib import metadata
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -20,19 +20,19 @@ from huggingface_hub import ModelCard
 
 from emopipe.audio import saving
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel
+from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
-from emopipe.audio.tasks import learn
+from emopipe.audio.tasks import task_of
 from emopipe.backbones.loading import load
-from emopipe.commands import upload as hub
+from emopipe.commands import publish
 from emopipe.io.errors import UserError
-from emopipe.report.page import score
+from emopipe.report.formatting import score
+from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.training.networks import Ensemble
 from helpers import results
 from helpers.closure import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online
-from stages import plot
 
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
 FILES = ["README.md", "config.json", "model.safetensors"]
@@ -46,24 +46,23 @@ def there():
     server.close()
 
 
-def publish(folder, server, backbone, rows, targets=()):
-    """Run `plot` on made-up results and an untrained model; return what was committed, the model and what it said."""
+def upload(folder, server, backbone, rows, targets=()):
+    """Publish made-up results and an untrained model; return what was committed, the model and what was printed."""
     results.write(folder, rows, None, zero_shot=not targets, targets=targets)
-    ask(folder, REPOSITORY)
     trained = untrained(backbone, rows, targets)
     saving.save(trained, folder / "models/audio")
     before = len(server.commits)
-    said = io.StringIO()
-    with online(folder, server.url), contextlib.redirect_stdout(said):
-        plot.main()
+    printed = io.StringIO()
+    with online(folder, server.url), contextlib.redirect_stdout(printed):
+        run(REPOSITORY)
     (commit,) = server.commits[before:]
-    return commit, trained, said.getvalue()
+    return commit, trained, printed.getvalue()
 
 
-def ask(folder, repository):
-    parameters = yaml.safe_load((folder / "params.yaml").read_text())
-    parameters["publish"]["push_to_hub"] = repository
-    (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+def run(*words):
+    parser = argparse.ArgumentParser()
+    publish.configure(parser)
+    publish.run(parser.parse_args(words))
 
 
 def untrained(backbone, rows, targets):
@@ -71,20 +70,21 @@ def untrained(backbone, rows, targets):
     task = {"task": "regression", "targets": list(targets)} if targets else {}
     settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
     loaded = load(backbone)
-    encoding = {
+    provenance = {
         "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
         "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
     }  # fmt: skip
-    task = learn(settings, rows)
+    task = task_of(settings, rows)
     torch.manual_seed(1)
-    mix = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
-    mix.fit(np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32))
-    blocks = saving.trainable_blocks(settings, encoding)
+    layers = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
+    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
+    layers.fit([batch])
+    blocks = trainable_blocks(settings, provenance)
     members = [
-        AudioModel(settings, blocks, deepcopy(mix), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
+        AudioModel(settings, blocks, deepcopy(layers), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
     ]
     temperature = None if targets else 1.5
-    return saving.Trained(Ensemble(members).eval(), settings, optimisation, task, encoding, temperature, [12])
+    return Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12])
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +93,14 @@ def classified(tmp_path_factory, there, folder):
     rows = results.rows()
     rows.loc[rows["speaker"] == "synthetic/s01", "corpus"] = EVIL
     rows.loc[0, "language"] = "klingon: no"
-    return where, *publish(where, there, str(folder), rows)
+    return where, *upload(where, there, str(folder), rows)
 
 
 @pytest.fixture(scope="module")
 def rated(tmp_path_factory, there):
     where = tmp_path_factory.mktemp("rated")
     rows = results.rows().assign(corpus="mine")
-    return where, *publish(where, there, "whisper_tiny_en", rows, targets=TARGETS)
+    return where, *upload(where, there, "whisper_tiny_en", rows, targets=TARGETS)
 
 
 @pytest.fixture(params=["classified", "rated"])
@@ -109,16 +109,16 @@ def either(request):
 
 
 def test_three_files_go_there_in_one_commit_byte_for_byte(either, there):
-    where, commit, _, said = either
+    where, commit, _, printed = either
     assert sorted(commit) == FILES
-    for name in hub.FILES:
+    for name in publish.FILES:
         assert commit[name] == (where / "models/audio" / name).read_bytes()
     assert there.tokens == {"Bearer hf_secret"}
-    assert said.splitlines()[-1] == f"plot: {there.url}/{REPOSITORY}/commit/{'1' * 40}"
+    assert printed == f"{there.url}/{REPOSITORY}/commit/{'1' * 40}\n"
 
 
 SCORES = {  # type and name in the card: name in the evaluation
-    "classified": {("recall", "UAR, audio emotion"): "uar", ("accuracy", "WA, audio emotion"): "wa"},
+    "classified": {("recall", "UAR, audio emotion"): "uar", ("accuracy", "WA, audio emotion"): "accuracy"},
     "rated": {("concordance_correlation_coefficient", f"CCC, audio {name}"): f"ccc.{name}" for name in TARGETS},
 }
 
@@ -127,13 +127,14 @@ SCORES = {  # type and name in the card: name in the evaluation
 def test_the_hub_reads_the_card_and_its_numbers_are_those_of_the_evaluation(which, request):
     where, commit, _, _ = request.getfixturevalue(which)
     card = ModelCard(commit["README.md"].decode())
-    intervals = json.loads((where / predictions.DETAILS).read_text())["audio"]["intervals"]
+    statistics = json.loads((where / predictions.STATISTICS).read_text())
+    (part,) = statistics["audio"].values()
     found = {(result.metric_type, result.metric_name): result.metric_value for result in card.data.eval_results}
-    assert found == pytest.approx({metric: intervals[name]["value"] for metric, name in SCORES[which].items()})
-    for row in pd.read_csv(where / plot.NUMBERS / "baselines.csv").itertuples():
-        cells = (row.target, row.model, row.score, score(row.value))
-        limits = "–" if pd.isna(row.low) else f"{score(row.low)} to {score(row.high)}"
-        assert f"| {' | '.join(cells)} | {limits} |" in card.text
+    expected = {metric: part["intervals"]["trained"][name]["value"] for metric, name in SCORES[which].items()}
+    assert found == pytest.approx(expected)
+    for row in headline({"audio": statistics["audio"]}).itertuples():
+        limits = "–" if np.isnan(row.low) else f"{score(row.low)} to {score(row.high)}"
+        assert f"| {row.target} | {row.model} | {row.score} | {score(row.value)} | {limits} |" in card.text
     assert card.data.language == ["en"]
     assert card.data.license is None
     assert "## Licence" in card.text
@@ -144,16 +145,22 @@ def test_it_says_on_which_backbone(classified, rated):
     text = commit["README.md"].decode()
     assert ModelCard(text).data.base_model is None
     assert "was read from a folder" in text
-    assert trained.encoding["backbone"]["sha256"] in text
+    assert trained.provenance["backbone"]["sha256"] in text
     assert str(trained.settings.backbone) not in text
     card = ModelCard(rated[1]["README.md"].decode())
     assert card.data.base_model == "openai/whisper-tiny.en"
     assert "was read from a folder" not in card.text
 
 
+def test_a_frozen_backbone_is_not_called_fine_tuned(either):
+    text = either[1]["README.md"].decode()
+    assert re.search(r"The model: an ensemble of \d heads on the frozen ", text)
+    assert "tuned" not in text
+
+
 def test_it_says_what_is_synthetic(classified, rated):
-    assert "is synthetic" in classified[1]["README.md"].decode()
-    assert "synthetic" not in rated[1]["README.md"].decode()
+    assert "speech synthesiser" in classified[1]["README.md"].decode()
+    assert "synthesiser" not in rated[1]["README.md"].decode()
 
 
 def test_names_are_shown_and_do_nothing(classified):
@@ -190,7 +197,7 @@ def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(class
     _, commit, trained, _ = classified
     config = json.loads(commit["config.json"])
     shutil.copytree(folder, tmp_path / "elsewhere")
-    config["encoding"]["backbone"]["name"] = str(tmp_path / "elsewhere")
+    config["provenance"]["backbone"]["name"] = str(tmp_path / "elsewhere")
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(commit["model.safetensors"])
     again = saving.load(tmp_path).model.state_dict()
@@ -202,46 +209,50 @@ def test_a_refused_token_is_said(there, rated, status):
     there.status = status
     try:
         with online(rated[0], there.url), pytest.raises(UserError) as error:
-            hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+            publish.upload(REPOSITORY, rated[0] / "models/audio", "card")
     finally:
         there.status = 200
-    said = str(error.value)
-    assert said.startswith(f"publish.push_to_hub: {REPOSITORY}: the hub refuses the token (")
-    for word in (str(status), "hf auth login", "HF_TOKEN", "dvc repro"):
-        assert word in said
-    assert "hf_secret" not in said
+    message = str(error.value)
+    assert message.startswith(f"{REPOSITORY}: the hub refuses the token (")
+    for word in (str(status), "hf auth login", "HF_TOKEN", f"emopipe publish {REPOSITORY}"):
+        assert word in message
+    assert "hf_secret" not in message
 
 
 def test_without_a_connection_it_says_so(rated, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)  # no waiting before another attempt
     with online(rated[0], "http://127.0.0.1:9"), pytest.raises(UserError) as error:
-        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
-    assert str(error.value).startswith(f"publish.push_to_hub: {REPOSITORY}: could not be uploaded (ConnectError: ")
+        publish.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    assert str(error.value).startswith(f"{REPOSITORY}: could not be uploaded (ConnectError: ")
     assert "check the connection" in str(error.value)
 
 
 def test_without_a_token_nothing_is_sent(there, rated):
     before = len(there.commits)
-    with online(rated[0], there.url, token=None), pytest.raises(UserError, match=r"push_to_hub: .*no token.*hf auth"):
-        hub.upload(REPOSITORY, rated[0] / "models/audio", "card")
+    with online(rated[0], there.url, token=None), pytest.raises(UserError, match=r": no token.*hf auth"):
+        publish.upload(REPOSITORY, rated[0] / "models/audio", "card")
     assert len(there.commits) == before
 
 
-def test_a_branch_that_is_off_uploads_nothing(there, tmp_path, capsys):
+def test_a_branch_that_is_off_uploads_nothing(there, tmp_path):
     results.write(tmp_path, None, None)
-    ask(tmp_path, REPOSITORY)
     before = len(there.commits)
-    with online(tmp_path, there.url, token=None):
-        plot.main()
-    assert "publish.push_to_hub: the audio branch is switched off; nothing was uploaded" in capsys.readouterr().out
+    with online(tmp_path, there.url, token=None), pytest.raises(UserError, match="the audio branch is switched off"):
+        run(REPOSITORY)
+    assert len(there.commits) == before
+
+
+def test_a_model_that_is_not_there_is_named(there, tmp_path):
+    results.write(tmp_path, results.rows(), None)
+    before = len(there.commits)
+    with online(tmp_path, there.url), pytest.raises(UserError, match=r"models/audio/model.safetensors: no such file"):
+        run(REPOSITORY)
     assert len(there.commits) == before
 
 
 @pytest.mark.parametrize(
     "name", ["model", "/model", "a/b/c", "a b/c", "../c", "a/b.git", "a/b--c", "https://x/y", "é/f"]
 )
-def test_a_repository_has_an_owner_and_a_name(tmp_path, name):
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    ask(tmp_path, name)
-    with pytest.raises(UserError, match=r"publish\.push_to_hub: .*must read OWNER/NAME"):
-        load_parameters("publish", path=tmp_path / "params.yaml")
+def test_a_repository_has_an_owner_and_a_name(name):
+    with pytest.raises(UserError, match=r"must read OWNER/NAME"):
+        run(name)

@@ -5,30 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import audmetric
 import numpy as np
 import pandas as pd
 import yaml
+from sklearn.metrics import accuracy_score, recall_score
 
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, Rejection
-from emopipe.schemas.predictions import (
-    FOREST_COLUMNS,
-    NLI,
-    PREDICTED,
-    TEXT_COLUMNS,
-    WHO,
-    ZERO_SHOT,
-    audio_table,
-    rated_table,
-)
-from emopipe.schemas.vad import features
-from emopipe.scoring.baselines import mean_prediction
-from emopipe.scoring.calibration import reliability
-from emopipe.scoring.statistics import classification_details, regression_details
 from helpers.closure import ROOT
 
 ORIGIN = {"name": "/weights/base", "family": "whisper", "revision": "r1", "sha256": "5" * 64, "licence": "MIT"}
+METADATA = ["utterance", "corpus", "speaker", "sex", "language"]
 CALIBRATION = {"temperature": 1.5, "ece": 0.05, "brier": 0.4, "ece_before": 0.09, "brier_before": 0.5}
+ONE = "one speaker or utterance says nothing of others"  # why there is no interval
 
 
 def rows(classes=4, speakers=5, each=24):
@@ -56,106 +46,42 @@ def rows(classes=4, speakers=5, each=24):
 def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), forest=("text",), dpi=50):
     """Write what `plot` reads; a branch that is None is switched off, and audio with targets is a regression.
 
-    The forest knows the branches that are named.
+    With ``zero_shot`` there are a zero-shot classifier of sound and zero-shot NLI of text. The forest is given the VAD
+    of the branches that are named.
     """
     generator = np.random.default_rng(1)
-    worth = {name: {"mean": 0.1 * i + 0.011, "std": 0.02} for i, name in enumerate(features(*forest))}
-    details = {"audio": {}, "text": {}, "forest": {"importance": worth} if text is not None else {}}
-    parts = {"audio": audio, "text": text}
-    for branch, part in parts.items():
-        item, balance = (splits.AudioItem, splits.AUDIO) if branch == "audio" else (splits.TextItem, splits.TEXT)
-        empty = pd.DataFrame(columns=list(item.model_fields))
-        extra = {"transcript": "words"} if branch == "text" else {}
-        table = empty if part is None else part.assign(**extra)
-        tables.write(table, folder / balance, item)
-        (folder / f"models/{branch}").mkdir(parents=True, exist_ok=True)
-        (folder / f"metrics/{branch}/plots/metrics").mkdir(parents=True, exist_ok=True)
-    leak = {"kind": "text", "content": "abc", "sets": "train|test", "utterances": 2, "action": "left_out"}
-    tables.write(pd.DataFrame(columns=list(splits.Leak.model_fields)), folder / splits.AUDIO_LEAKS, splits.Leak)
-    tables.write(pd.DataFrame([leak]), folder / splits.TEXT_LEAKS, splits.Leak)
-    rejected = [{"utterance": f"synthetic/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
-    tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
-
-    models = {"audio": {"model": None}, "text": {"rows": 0}}
-    versions = {"torch": "2.0"}
-    heard, embedding = pd.DataFrame(columns=list(predictions.AUDIO_COLUMNS)), pd.DataFrame(columns=["utterance"])
-    if audio is not None:
-        test = audio[audio["split"] == "test"]
-        labels = sorted(set(audio["emotion"]) - {""})
-        points = generator.normal(size=(len(test), 8))
-        models["audio"] = {
-            "epochs": [3, 4, 3] if targets else [3], "train": {"refit": "best_epoch" if targets else "all_epochs"},
-            "trainable_parameters": 1234567, "encoding": {"backbone": ORIGIN, "versions": versions},
+    emotion, vad, statistics = [], [], {"audio": {}, "text": {}, "forest": {}}
+    if audio is not None and not targets:
+        found = _emotions(_test(audio, "emotion"), "audio", ["zero_shot"] * zero_shot + ["majority"], generator)
+        statistics["audio"]["emotion"] = _emotion_statistics(found) | {
+            "calibration": CALIBRATION, "reliability": _reliability(found), "reliability_before": _reliability(found),
         }  # fmt: skip
-    if audio is not None and targets:
-        heard = rated_table(test, test[list(targets)].to_numpy() + 0.4 * points[:, : len(targets)], targets)
-        gold, said = (heard[[f"{name}{kind}" for name in targets]].to_numpy() for kind in ("", PREDICTED))
-        mean = mean_prediction(audio.loc[audio["split"] == "train", list(targets)].to_numpy(), len(test))
-        details["audio"] = regression_details(gold, said, test["speaker"], {"mean_predictor": mean}, targets)
-        models["audio"] |= {"goal": "ccc", "targets": {"names": list(targets)}}
+        emotion.append(found)
     elif audio is not None:
-        truth = np.array([labels.index(emotion) for emotion in test["emotion"]])
-        said = generator.dirichlet(np.ones(len(labels)), len(test)) + 0.8 * np.eye(len(labels))[truth]
-        said /= said.sum(1, keepdims=True)
-        other = generator.dirichlet(np.ones(len(labels)), len(test)) if zero_shot else None
-        heard = audio_table(test, said, other, labels)
-        majority = [labels[0]] * len(test)
-        baselines = {"majority": majority} | ({"zero_shot": heard["zero_shot"]} if zero_shot else {})
-        details["audio"] = classification_details(heard, baselines) | {
-            "calibration": CALIBRATION,
-            "reliability": reliability(said, truth).to_dict("records"),
-            "reliability_before": reliability(said**2 / (said**2).sum(1, keepdims=True), truth).to_dict("records"),
-        }
-        points += 4 * np.eye(len(labels), 8)[truth]
-        models["audio"] |= {"goal": "uar", "labels": labels}
-    if audio is not None:
-        embedding = pd.DataFrame(points, columns=[f"component_{i + 1}" for i in range(8)])
-        embedding.insert(0, "utterance", test["utterance"].to_numpy())
-        _curves(folder / "metrics/audio", ("train/loss", "dev/loss", f"dev/{models['audio']['goal']}"))
-    read = pd.DataFrame(columns=list(TEXT_COLUMNS))
+        vad.append(_ratings(_test(audio, targets[0]), "audio", targets, ["mean"], generator))
+        statistics["audio"]["vad"] = _vad_statistics(vad[-1])
     if text is not None:
-        read = text.loc[text["split"] == "test", ["utterance", *WHO, "emotion"]].copy()
-        gold = generator.uniform(1, 5, (len(read), 3))
-        for kind, noise in (("", 0.0), (PREDICTED, 0.4), (ZERO_SHOT, 1.5)):
-            read[[f"{name}{kind}" for name in DIMENSIONS]] = gold + noise * generator.normal(size=gold.shape)
-            wrong = generator.random(len(read)) < noise / 2
-            read[f"emotion{kind}"] = np.where(wrong, EMOTIONS[0], read["emotion"])
-        kinds = [read[[f"{name}{kind}" for name in DIMENSIONS]].to_numpy() for kind in ("", PREDICTED, ZERO_SHOT)]
-        mean = mean_prediction(text.loc[text["split"] == "train", list(DIMENSIONS)].to_numpy(), len(read))
-        rivals = {"zero_shot": kinds[2], "mean_predictor": mean}
-        if zero_shot:
-            rivals["zero_shot_nli"] = gold + generator.normal(size=gold.shape)
-            read[[f"{name}{NLI}" for name in DIMENSIONS]] = rivals["zero_shot_nli"]
-        answers = read.assign(truth=read["emotion"], prediction=read[f"emotion{PREDICTED}"])
-        baselines = {"zero_shot": read[f"emotion{ZERO_SHOT}"], "majority": [EMOTIONS[0]] * len(read)}
-        details["text"] = {
-            "vad": regression_details(kinds[0], kinds[1], read["speaker"], rivals),
-            "emotion": classification_details(answers, baselines),
-        } | ({"nli": ORIGIN | {"name": "someone/mnli"}} if zero_shot else {})
-        models["text"] = {
-            "rows": 10, "epochs": [2], "goal": "mse", "text": {"refit": "none"}, "encoder": ORIGIN,
-            "versions": versions,
-        }  # fmt: skip
-        _curves(folder / "metrics/text", ("train/loss", "dev/loss", "dev/mse"))
-    met = pd.DataFrame(columns=list(FOREST_COLUMNS))
-    if "audio" in forest:
-        met = audio.loc[audio["split"] == "test", ["utterance", *WHO]].assign(
-            truth=test["emotion"], majority=EMOTIONS[0]
-        )
-        columns = ("prediction", "text_alone", "audio_alone", "zero_shot")
-        for i, column in enumerate(columns if "text" in forest else columns[:1]):
-            met[column] = np.where(generator.random(len(met)) < 0.2 + 0.1 * i, EMOTIONS[0], met["truth"])
-        met = met.reindex(columns=list(FOREST_COLUMNS), fill_value="")
-        others = {name: met[name] for name in (*columns[1:], "majority") if (met[name] != "").all()}
-        details["forest"] = {"importance": worth, "inputs": list(forest), **classification_details(met, others)}
-    predictions.write(met, folder / predictions.FOREST)
-    predictions.write(heard, folder / predictions.AUDIO)
-    columns = [*TEXT_COLUMNS, *(name for name in read if name.endswith(NLI))]
-    predictions.write(read[columns], folder / predictions.TEXT)
-    predictions.write(embedding, folder / predictions.EMBEDDING)
-    (folder / predictions.DETAILS).write_text(json.dumps(details))
-    for branch, config in models.items():
-        (folder / f"models/{branch}/config.json").write_text(json.dumps(config))
+        others = ["zero_shot", "zero_shot_uncalibrated", *(["nli", "nli_uncalibrated"] if zero_shot else []), "mean"]
+        vad.append(_ratings(_test(text, DIMENSIONS[0]), "text", DIMENSIONS, others, generator))
+        nli = {"nli": ORIGIN | {"name": "someone/mnli"}} if zero_shot else {}
+        statistics["text"]["vad"] = _vad_statistics(vad[-1]) | nli
+    known = text if forest == ("text",) else audio
+    if known is not None:
+        others = ["text_only", "audio_only", "zero_shot"] if len(forest) > 1 else ["zero_shot"] * ("text" in forest)
+        emotion.append(_emotions(_test(known, "emotion"), "forest", [*others, "majority"], generator))
+        worth = {
+            f"{branch}_{name}": {"mean": 0.1 * i + 0.011, "std": 0.02}
+            for branch in forest
+            for i, name in enumerate(DIMENSIONS)
+        }
+        statistics["forest"]["emotion"] = _emotion_statistics(emotion[-1]) | {"inputs": forest, "importance": worth}
+    columns = [*METADATA, "branch", "model"]
+    _write_csv([pd.DataFrame(columns=[*columns, "truth", "prediction"]), *emotion], folder / predictions.EMOTION)
+    _write_csv([pd.DataFrame(columns=[*columns, "dimension", "truth", "prediction"]), *vad], folder / predictions.VAD)
+    (folder / predictions.STATISTICS).write_text(json.dumps(statistics))
+    _write_embedding(folder, audio, generator)
+    _write_splits(folder, audio, text)
+    _write_models(folder, audio, text, targets)
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
     parameters["plot"]["dpi"] = dpi
     if "audio" in forest:
@@ -165,7 +91,158 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
 
 
-def _curves(folder: Path, names):
+def _test(split, column):
+    return split[(split["split"] == "test") & split[column].notna() & (split[column] != "")].reset_index(drop=True)
+
+
+def _emotions(test, branch, others, generator):
+    """Return predictions of a trained model that is right more often than not, and of others that are less."""
+    labels, found = sorted(set(test["emotion"])), []
+    truth = test["emotion"].map(labels.index).to_numpy(dtype=int)
+    for i, model in enumerate(["trained", *others]):
+        chances = generator.dirichlet(np.ones(len(labels)), len(test)) + (0.45 - 0.1 * i) * np.eye(len(labels))[truth]
+        chances = np.eye(len(labels))[np.zeros_like(truth)] if model == "majority" else chances
+        chances /= chances.sum(1, keepdims=True)
+        answers = {"truth": test["emotion"], "prediction": np.array(labels, dtype=object)[chances.argmax(1)]}
+        own = test[METADATA].assign(branch=branch, model=model, **answers)
+        found.append(own.assign(**{f"p_{label}": chances[:, k] for k, label in enumerate(labels)}))
+    return pd.concat(found, ignore_index=True)
+
+
+def _ratings(test, branch, names, others, generator):
+    """Return predictions of a trained model, of others with larger errors, and of the mean."""
+    found = []
+    for i, model in enumerate(["trained", *others]):
+        for name in names:
+            noise = (0.8 + 0.5 * i) * generator.normal(size=len(test))
+            said = np.full(len(test), 3.0) if model == "mean" else test[name] + noise
+            own = test[METADATA].assign(branch=branch, model=model, dimension=name, truth=test[name])
+            found.append(own.assign(prediction=said))
+    return pd.concat(found, ignore_index=True)
+
+
+def _emotion_statistics(table):
+    models = dict(list(table.groupby("model", sort=False)))
+    scores = {name: _emotion_scores(own) for name, own in models.items()}
+    statistics, ours = _statistics(models["trained"], scores), models["trained"]
+    for found in statistics["tests"].values():
+        found["mcnemar_p"] = 0.03
+    if "majority" in scores:
+        statistics["intervals"]["majority"]["uar"] |= {"low": None, "high": None, "note": "one answer for all"}
+    groups = {column: _groups(ours, column) for column in METADATA[1:]}
+    return statistics | {"groups": {column: groups[column] for column in ("speaker", "sex", "corpus", "language")}}
+
+
+def _emotion_scores(own):
+    labels = sorted(set(own["truth"]))
+    recalls = recall_score(own["truth"], own["prediction"], labels=labels, average=None)
+    scores = {"uar": recalls.mean(), "accuracy": accuracy_score(own["truth"], own["prediction"])}
+    return scores | {f"recall.{label}": recall for label, recall in zip(labels, recalls, strict=True)}
+
+
+def _groups(own, column):
+    sizes = own[own[column] != ""].groupby(column)
+    scores = {name: _emotion_scores(rows) | {"utterances": len(rows)} for name, rows in sizes if len(rows) >= 10}
+    values = {name: {key: found[key] for key in ("uar", "accuracy", "utterances")} for name, found in scores.items()}
+    uars = [found["uar"] for found in values.values()]
+    return {"values": values, "gap": max(uars) - min(uars) if len(uars) > 1 else None}
+
+
+def _vad_statistics(table):
+    models = dict(list(table.groupby("model", sort=False)))
+    scores = {}
+    for model, own in models.items():
+        scores[model] = {}
+        for name, rows in own.groupby("dimension", sort=False):
+            scores[model][f"ccc.{name}"] = audmetric.concordance_cc(rows["truth"], rows["prediction"])
+            scores[model][f"mse.{name}"] = float(((rows["truth"] - rows["prediction"]) ** 2).mean())
+        for score in ("ccc", "mse"):
+            own = [value for key, value in scores[model].items() if key.startswith(score)]
+            scores[model][f"{score}.mean"] = float(np.mean(own))
+    return _statistics(models["trained"], scores)
+
+
+def _statistics(ours, scores):
+    """Return intervals around the scores of each model, none where one speaker speaks, and tests against ours."""
+    speakers = set(ours["speaker"]) - {""}
+    by, units = ("speaker", len(speakers)) if speakers else ("utterance", len(ours))
+    around = (lambda x: {"low": x - 0.08, "high": x + 0.04}) if units > 1 else lambda _: {"low": None, "high": None}
+    note = {} if units > 1 else {"note": ONE}
+    intervals = {
+        model: {key: {"value": value, **around(value), **note} for key, value in own.items()}
+        for model, own in scores.items()
+    }
+    tests = {}
+    for model in list(scores)[1:]:
+        gaps = {key: scores["trained"][key] - value for key, value in scores[model].items()}
+        tests[model] = {key: {"difference": gap, **around(gap), "p": 0.02, **note} for key, gap in gaps.items()}
+    return {"utterances": ours["utterance"].nunique(), "by": by, "units": units, "intervals": intervals, "tests": tests}
+
+
+def _reliability(table):
+    ours = table[table["model"] == "trained"]
+    chance = ours.filter(like="p_").max(axis=1)
+    bins = pd.DataFrame({"bin": (chance * 10).astype(int), "confidence": chance,
+                         "accuracy": (ours["truth"] == ours["prediction"]).astype(float)})  # fmt: skip
+    found = bins.groupby("bin").mean()
+    found.insert(0, "count", bins.groupby("bin").size())
+    return found.reset_index().to_dict("records")
+
+
+def _write_csv(parts, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    filled = [part for part in parts[1:] if len(part)]
+    tables.write_csv(pd.concat(filled) if filled else parts[0], path)
+
+
+def _write_embedding(folder, audio, generator):
+    table = pd.DataFrame(columns=["utterance", "component_1"])
+    if audio is not None:
+        test = audio[audio["split"] == "test"]
+        numbers = [EMOTIONS.index(emotion) if emotion else 0 for emotion in test["emotion"]]
+        points = generator.normal(size=(len(test), 8)) + 4 * np.eye(len(EMOTIONS), 8)[numbers]
+        table = pd.DataFrame(points, columns=[f"component_{i + 1}" for i in range(8)])
+        table.insert(0, "utterance", test["utterance"].to_numpy())
+    tables.write_csv(table, folder / predictions.EMBEDDING)
+
+
+def _write_splits(folder, audio, text):
+    for part, path, item in ((audio, splits.AUDIO, splits.AudioItem), (text, splits.TEXT, splits.TextItem)):
+        words = {"transcript": "These are the words."} if item is splits.TextItem else {}
+        empty = pd.DataFrame(columns=list(item.model_fields))
+        tables.write(empty if part is None else part.assign(**words), folder / path, item)
+    leak = {"kind": "text", "content": "abc", "sets": "train|test", "utterances": 2, "action": "left_out"}
+    tables.write(pd.DataFrame(columns=list(splits.Leak.model_fields)), folder / splits.AUDIO_LEAKS, splits.Leak)
+    tables.write(pd.DataFrame([leak]), folder / splits.TEXT_LEAKS, splits.Leak)
+    rejected = [{"utterance": f"synthetic/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
+    tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
+
+
+def _write_models(folder, audio, text, targets):
+    models, versions = {"audio": {"model": None}, "text": {"rows": 0}}, {"torch": "2.0"}
+    if audio is not None:
+        task = {"targets": {"names": list(targets)}} if targets else {"labels": sorted(set(audio["emotion"]) - {""})}
+        metric = "ccc" if targets else "uar"
+        models["audio"] = {
+            **task, "selection_metric": metric, "epochs": [3, 4, 3] if targets else [3],
+            "model": {"features": "frozen", "trainable_layers": 1, "ensemble_size": 3 if targets else 1},
+            "train": {"refit": "best_epoch" if targets else "all_epochs"}, "trainable_parameters": 1234567,
+            "provenance": {"backbone": ORIGIN, "versions": versions, "max_seconds": 15},
+        }  # fmt: skip
+        _write_curves(folder / "metrics/audio", ("train/loss", "dev/loss", f"dev/{metric}"))
+    if text is not None:
+        models["text"] = {
+            "rows": 10, "epochs": [2, 2], "selection_metric": "mse", "text": {"refit": "none", "ensemble_size": 2},
+            "encoder": ORIGIN, "versions": versions,
+        }  # fmt: skip
+        _write_curves(folder / "metrics/text", ("train/loss", "dev/loss", "dev/mse"))
+    for branch, config in models.items():
+        (folder / f"models/{branch}").mkdir(parents=True, exist_ok=True)
+        (folder / f"metrics/{branch}/plots/metrics").mkdir(parents=True, exist_ok=True)
+        (folder / f"models/{branch}/config.json").write_text(json.dumps(config))
+
+
+def _write_curves(folder, names):
     for name in names:
         path = folder / "plots/metrics" / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,16 +9,21 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 import yaml
 
-from emopipe.report.page import p_value, score
+from emopipe.report import mistakes, sentences
+from emopipe.report.formatting import p_value, score
+from emopipe.report.grid import grid_of
+from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
 from helpers import results
 from stages import plot
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
+VOID = {"meta", "img", "br", "link", "input", "hr", "line", "circle"}
+PICTURES = 6
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = "synthetic/<script>alert(1)</script>"
 LONG = "synthetic/" + "x" * 120
@@ -38,6 +43,9 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -68,6 +76,24 @@ def made(tmp_path_factory):
     return folder, report(folder, rows, rows.assign(speaker=""), zero_shot=True)
 
 
+def statistics(folder):
+    return json.loads((folder / predictions.STATISTICS).read_text())
+
+
+def tables(page):
+    """Return the rows of every table as lists of cells, by the table's name."""
+    found = {}
+    for name, body in re.findall(r'<table[^>]* aria-label="([^"]*)">(.*?)</table>', page, re.DOTALL):
+        found[html.unescape(name)] = [
+            [html.unescape(re.sub(r"<title>.*?</title>|<[^>]*>", "", cell)).strip() for cell in re.findall(CELL, row)]
+            for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL)
+        ]
+    return found
+
+
+CELL = re.compile(r"<t[hd][ >].*?</t[hd]>", re.DOTALL)
+
+
 def test_it_is_well_formed_and_needs_nothing_else(made):
     page = Page(made[1])
     tags = [tag for tag, _ in page.elements]
@@ -79,10 +105,22 @@ def test_it_is_well_formed_and_needs_nothing_else(made):
             assert len(attributes["alt"]) > 20
         if tag == "a":
             assert attributes["href"][1:] in {other.get("id") for _, other in page.elements}
+        if tag == "audio":
+            assert attributes["src"].startswith("../data/audio/")
     assert "http" not in re.sub(r"base64,[^\"]*", "", made[1])
     assert "url(" not in made[1]
     assert "@import" not in made[1]
-    assert tags.count("img") == 9
+    assert tags.count("img") == PICTURES
+
+
+def test_it_can_be_used_without_seeing_it(made):
+    page = Page(made[1])
+    for tag, attributes in page.elements:
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col")
+        if tag in ("table", "audio") or attributes.get("role") in ("region", "img"):
+            assert attributes["aria-label"]
+    assert [tag for tag, _ in page.elements if tag in ("h1", "h2")].count("h1") == 1
 
 
 def test_what_users_name_is_shown_and_never_run(made):
@@ -91,23 +129,126 @@ def test_what_users_name_is_shown_and_never_run(made):
     assert EVIL in Page(made[1]).text
 
 
+def test_the_first_table_has_a_row_for_each_score_and_a_column_for_each_model(made):
+    folder, page = made
+    head, *rows = tables(page)["Scores on the test set"]
+    assert head == ["on the test set", "score", "trained", "zero-shot", "zero-shot NLI", "majority or mean"]
+    assert [row[:2] for row in rows] == [
+        ["audio emotion", "UAR"], ["audio emotion", "WA"], ["forest emotion", "UAR"], ["forest emotion", "WA"],
+        ["text valence", "CCC"], ["text arousal", "CCC"], ["text dominance", "CCC"],
+    ]  # fmt: skip
+    found = statistics(folder)
+    uar = [
+        found["audio"]["emotion"]["intervals"][model]["uar"]["value"] for model in ("trained", "zero_shot", "majority")
+    ]
+    assert rows[0][2:] == [score(uar[0]), score(uar[1]), "–", score(uar[2])]
+    ccc = found["text"]["vad"]["intervals"]
+    assert rows[4][2:] == [
+        score(ccc[model]["ccc.valence"]["value"]) for model in ("trained", "zero_shot", "nli", "mean")
+    ]
+
+
+def test_intervals_are_drawn_where_they_are():
+    three = {
+        "trained": {"value": 0.6, "low": 0.5, "high": 0.75},
+        "zero_shot": {"value": 0.3, "low": None, "high": None, "note": "of one speaker"},
+        "mean": {"value": 0.0, "low": -0.25, "high": 0.1},
+    }
+    intervals = {model: {"ccc.valence": found} for model, found in three.items()}
+    grid = grid_of(headline({"text": {"vad": {"intervals": intervals}}}))
+    assert grid.floors == {"CCC": -0.3}
+    (row,) = grid.rows
+    ours, other, mean = row.cells
+    assert (ours.low, ours.at, ours.high) == (pytest.approx(61.5), pytest.approx(69.2), pytest.approx(80.8))  # of 1.3
+    assert ours.described == "95 % interval [0.500, 0.750]"
+    assert (other.low, other.high, other.described) == (None, None, "no interval: of one speaker")
+    assert row.reference == mean.at == pytest.approx(23.1)
+
+
+def test_the_page_draws_an_interval_for_every_score_that_has_one(made):
+    folder, page = made
+    drawn = re.findall(r'<line class="interval" x1="([\d.]+)%" x2="([\d.]+)%"', page)
+    rows = headline(statistics(folder))
+    assert len(drawn) == rows["low"].notna().sum() > 10
+    assert len(re.findall("<circle", page)) == len(rows)
+    found = statistics(folder)["text"]["vad"]["intervals"]["trained"]["ccc.dominance"]
+    floor = grid_of(rows).floors["CCC"]
+    place = [f"{100 * (found[key] - floor) / (1 - floor):.1f}" for key in ("low", "high")]
+    assert tuple(place) in drawn
+
+
+def test_the_confusion_beside_it_counts_the_utterances(made):
+    folder, page = made
+    table = predictions.read_emotion(folder / predictions.EMOTION)
+    own = table[(table["branch"] == "audio") & (table["model"] == "trained")]
+    head, *rows = tables(page)["Confusion of audio emotions, shares of each row"]
+    labels = sorted(set(own["truth"]))
+    assert head[1:] == labels
+    for label, row in zip(labels, rows, strict=True):
+        answers = own.loc[own["truth"] == label, "prediction"]
+        expected = [(answers == other).mean() for other in labels]
+        assert row == [label, *(f"{share:.2f}" if share else "0" for share in expected)]
+
+
+def test_the_worst_mistakes_can_be_read_and_listened_to(made):
+    folder, page = made
+    table = predictions.read_emotion(folder / predictions.EMOTION)
+    own = table[(table["branch"] == "audio") & (table["model"] == "trained")]
+    wrong = own[own["truth"] != own["prediction"]]
+    chances = wrong.set_index("utterance").filter(like="p_").max(axis=1).sort_values(ascending=False)[:10]
+    head, *rows = tables(page)["Audio: highest confidence in a wrong emotion"]
+    assert head == ["utterance", "truth", "prediction", "confidence", "transcript", "recording"]
+    assert [row[0] for row in rows] == list(chances.index)
+    assert [row[3] for row in rows] == [f"{chance:.2f}" for chance in chances]
+    assert {row[4] for row in rows} == {"These are the words."}
+    players = [attributes for tag, attributes in Page(page).elements if tag == "audio"]
+    assert players[0]["src"] == f"../data/audio/{chances.index[0]}.flac"
+    assert players[0]["preload"] == "none"
+    assert "controls" in players[0]
+    assert "stay silent in a copy of this page elsewhere" in Page(page).text
+
+
+def test_the_worst_ratings_are_those_with_the_largest_error(made):
+    folder, page = made
+    table = predictions.read_vad(folder / predictions.VAD)
+    own = table[(table["branch"] == "text") & (table["model"] == "trained")]
+    errors = (own["prediction"] - own["truth"]).abs().groupby(own["utterance"]).max().sort_values(ascending=False)
+    _, *rows = tables(page)["Text: largest error on the scale of 1 to 5"]
+    assert [row[0] for row in rows] == list(errors.index[:10])
+    assert [row[4].lstrip("+−") for row in rows] == [score(error) for error in errors[:10]]
+
+
+def test_what_cannot_be_heard_or_read_has_no_column_and_names_are_escaped():
+    rows = [(f"c/odd #{i}?", "fear", "anger", 0.5 + i / 10) for i in range(3)] + [("c/right", "anger", "anger", 0.9)]
+    table = pd.DataFrame(rows, columns=["utterance", "truth", "prediction", "p_anger"])
+    silent = mistakes.emotions(table, "audio", mistakes.Utterances({}, ()))
+    assert silent.columns == ["utterance", "truth", "prediction", "confidence"]
+    assert [row[0].text for row in silent.rows] == ["c/odd #2?", "c/odd #1?", "c/odd #0?"]
+    heard = mistakes.emotions(table, "audio", mistakes.Utterances({}, {"c/odd #1?"}))
+    assert [row[-1].audio for row in heard.rows] == ["", "../data/audio/c/odd%20%231%3F.flac", ""]
+
+
 def test_it_holds_the_numbers(made):
     folder, text = made[0], Page(made[1]).text
-    details = json.loads((folder / predictions.DETAILS).read_text())
-    uar = details["audio"]["intervals"]["uar"]
-    assert f"UAR {score(uar['value'])}" in text
-    for label in ("anger", "boredom", "calm", "contempt"):
-        assert score(details["audio"]["intervals"][f"recall.{label}"]["value"]) in text
-    for tests in (details["audio"]["tests"], details["text"]["emotion"]["tests"]):
-        for found in tests.values():
-            assert score(found["uar"]["difference"], "+") in text
-            assert p_value(found["mcnemar_p"]) in text
-    assert score(details["text"]["vad"]["intervals"]["ccc.mean"]["value"]) in text
-    for name, found in details["text"]["vad"]["tests"].items():
-        assert score(found["ccc.valence"]["difference"], "+") in text, name
-    for word in ("minus zero-shot", "minus zero-shot NLI", "minus mean predictor", "Fine-tuned minus majority"):
+    found = statistics(folder)
+    for branch in ("audio", "forest"):
+        part = found[branch]["emotion"]
+        for label in ("anger", "boredom", "calm", "contempt"):
+            assert score(part["intervals"]["trained"][f"recall.{label}"]["value"]) in text
+        for own in part["tests"].values():
+            assert score(own["uar"]["difference"], "+") in text
+            assert p_value(own["mcnemar_p"]) in text
+    assert score(found["text"]["vad"]["intervals"]["trained"]["ccc.mean"]["value"]) in text
+    for name in ("zero_shot", "nli", "mean"):
+        assert score(found["text"]["vad"]["tests"][name]["ccc.valence"]["difference"], "+") in text, name
+    for word in (
+        "Trained minus zero-shot",
+        "Trained minus zero-shot NLI",
+        "Trained minus mean",
+        "Trained minus majority",
+    ):
         assert word in text
-    assert "accuracy by McNemar's test" in text
+    assert "WA by McNemar's test" in text
     assert "someone/mnli" in text
     assert "before after T = 1.500" in text
     assert "0.090 0.050" in text
@@ -116,18 +257,45 @@ def test_it_holds_the_numbers(made):
 def test_it_says_on_what(made):
     text = Page(made[1]).text
     assert "the weights of epoch 3, the last, of a training on train and dev together; 1,234,567 trainable" in text
-    assert "Trained on 72 utterances of 3 speakers (demo), on top of …/base" in text
-    assert "tested on 24 of 1 speakers (demo). None of the known test speakers is in train or dev." in text
-    assert "Who speaks in the test set is not known." in text  # of text
-    assert "synthetic" in text
-    assert "3: silent" in text
+    assert (
+        "Audio a head on the frozen …/base, trained on 96 utterances of 4 speakers (synthetic), tested on 24 "
+        "utterances of 1 other speaker." in text
+    )
+    assert (
+        "Text an ensemble of 2 fine-tuned …/base, trained on 72 utterances (synthetic), tested on 24 utterances of "
+        "speakers who are not known." in text
+    )
+    assert "Forest a random forest of 100 trees on the VAD predicted from text, tested on 24 utterances." in text
+    assert "synthesiser" in text
+    assert "silent 3" in text
     assert "anger 18 (3) 6 (1) 6 (1)" in text
     assert "train, test 1 2 left out of the set that is held out less" in text
 
 
+FEATURES = {
+    ("frozen", 1, 1): "a head on the frozen b", ("frozen", "all", 4): "an ensemble of 4 heads on the frozen b",
+    ("both", 0, 1): "a head on the frozen b", ("both", 1, 1): "b, the last block fine-tuned",
+    ("finetuned", 2, 3): "an ensemble of 3 b, the last 2 blocks fine-tuned",
+    ("finetuned", "all", 1): "b, all blocks fine-tuned",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FEATURES)
+def test_a_backbone_is_called_fine_tuned_only_where_it_was(case):
+    settings = dict(zip(("features", "trainable_layers", "ensemble_size"), case, strict=True))
+    config = {"model": settings, "provenance": {"backbone": {"name": "b"}}}
+    assert sentences.audio_model(config) == FEATURES[case]
+
+
+def test_a_frozen_backbone_is_nowhere_called_fine_tuned(tmp_path):
+    page = report(tmp_path, results.rows(), None)
+    assert "tuned" not in Page(page).text.replace("finetuned", "").lower()
+    assert "tuned" not in " ".join(alt for _, attributes in Page(page).elements if (alt := attributes.get("alt")))
+    assert "tuned" not in (tmp_path / "metrics/plots/baselines.csv").read_text()
+
+
 def test_a_score_without_an_interval_says_why(made):
-    text = Page(made[1]).text
-    assert "one speaker or utterance says nothing of others" in text
+    assert results.ONE in Page(made[1]).text
 
 
 def test_it_shows_every_parameter_but_how_it_ran_and_no_folder_of_anybody(made):
@@ -145,54 +313,52 @@ def test_it_shows_every_parameter_but_how_it_ran_and_no_folder_of_anybody(made):
 
 def test_a_regression_is_reported_as_one(tmp_path):
     text = Page(report(tmp_path, results.rows(), None, targets=["arousal", "valence"])).text
-    assert "How high, from 1 to 5, are the arousal and valence of a recording?" in text
-    details = json.loads((tmp_path / predictions.DETAILS).read_text())["audio"]
+    assert "How high, from 1 to 5, are arousal and valence of a recording of speech?" in text
+    found = statistics(tmp_path)["audio"]["vad"]
     for name in ("ccc.arousal", "ccc.mean", "mse.valence"):
-        assert score(details["intervals"][name]["value"]) in text
-        assert score(details["tests"]["mean_predictor"][name]["difference"], "+") in text
-    assert "minus mean predictor" in text
-    assert "the weights of epoch 3, 4, the best on dev by CCC, of a training on train and dev together" in text
-    assert "the mean of 3 members that were trained apart" in text
+        assert score(found["intervals"]["trained"][name]["value"]) in text
+        assert score(found["tests"]["mean"][name]["difference"], "+") in text
+    assert "Trained minus mean" in text
+    assert "the weights of epochs 3 and 4, the best on dev by CCC, of a training on train and dev together" in text
+    assert "3 models were trained apart" in text
     for word in ("Recall of each emotion", "Calibration", "McNemar's test takes"):
         assert word not in text
 
 
 @pytest.mark.parametrize("forest", [("text", "audio"), ("audio",)], ids=" and ".join)
-def test_a_forest_that_hears_is_reported_beside_those_of_one_branch(tmp_path, forest):
+def test_a_forest_of_audio_is_reported_beside_those_of_one_branch(tmp_path, forest):
     rows = results.rows()
-    page = Page(report(tmp_path, rows, rows, targets=DIMENSIONS, forest=forest))
-    details = json.loads((tmp_path / predictions.DETAILS).read_text())["forest"]
-    alone = ["Forest minus text alone", "Forest minus audio alone", "Forest minus zero-shot"]
-    for word in alone:
-        assert (word in page.text) == ("text" in forest)
-    assert "Forest minus majority" in page.text
-    assert "forest emotion fine-tuned UAR " + score(details["intervals"]["uar"]["value"]) in page.text
-    for name, worth in details["importance"].items():
-        assert f"{name.replace('_', ' ')} {score(worth['mean'])} {score(worth['std'])}" in page.text
-    assert page.text.count("is shuffled among the test utterances") == 1
-    assert "the forest hears, and does not read" not in page.text  # the made-up text branch has an emotion
-    assert any(
-        attributes.get("alt", "").startswith("Confusion matrix of the emotions that the forest")
-        for _, attributes in page.elements
-    )
+    page = report(tmp_path, rows, rows, targets=DIMENSIONS, forest=forest)
+    text, found = Page(page).text, statistics(tmp_path)["forest"]["emotion"]
+    for word in ("Trained minus text only", "Trained minus audio only"):
+        assert (word in text) == ("text" in forest)
+    assert "Trained minus majority" in text
+    row = next(row for row in tables(page)["Scores on the test set"] if row[:2] == ["forest emotion", "UAR"])
+    assert row[2] == score(found["intervals"]["trained"]["uar"]["value"])
+    for name, worth in found["importance"].items():
+        assert f"{name.replace('_', ' ')} {score(worth['mean'])} {score(worth['std'])}" in text
+    assert f"on the VAD predicted from {' and '.join(forest)}" in text
+    assert "Confusion of forest emotions, shares of each row" in tables(page)
 
 
-def test_what_the_inputs_are_worth_to_a_forest_that_reads_stands_with_text(made):
-    page = Page(made[1])
-    assert "text valence 0.011 0.020" in page.text
-    assert not [1 for _, attributes in page.elements if attributes.get("id") == "forest"]
-
-
-def test_speakers_that_were_heard_in_training_are_said(tmp_path):
+def test_speakers_of_the_training_are_told(tmp_path):
     rows = results.rows()
     rows.loc[rows["split"] == "test", "speaker"] = "synthetic/s00"
-    assert "1 of the 1 test speakers are in train or dev as well." in Page(report(tmp_path, rows)).text
+    text = Page(report(tmp_path, rows)).text
+    assert "Audio: 1 of the 1 test speaker spoke in train or dev as well" in text
+    assert "tested on 24 utterances of 1 speaker." in text
+
+
+def test_the_text_regressor_is_trained_on_what_is_rated(tmp_path):
+    rows = results.rows()
+    rows.loc[rows.index[:48], DIMENSIONS] = float("nan")
+    assert "fine-tuned …/base, trained on 24 utterances of 1 speaker (" in Page(report(tmp_path, None, rows)).text
 
 
 @pytest.mark.parametrize(("branches", "off"), [((True, False), 1), ((False, True), 1), ((False, False), 2)])
 def test_a_branch_that_is_off_is_said_in_a_line(branches, off, tmp_path):
     page = Page(report(tmp_path, *(results.rows() if on else None for on in branches)))
-    assert page.text.count("This branch is switched off") == off
+    assert page.text.count("this branch is switched off") == off
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert ("audio" in anchors, "text" in anchors) == branches
     assert ("Nothing was tested." in page.text) == (off == 2)
@@ -209,7 +375,6 @@ def browse(*arguments):
 
 
 MEASURE = """
-const frame = document.querySelector("iframe"), inner = frame.contentDocument, width = frame.clientWidth;
 const wide = [...inner.body.querySelectorAll("*")].filter(
   e => !e.parentElement.closest(".scroll") && e.getBoundingClientRect().right > width + 1);
 const small = [...inner.querySelectorAll("p, td, th, figcaption, pre")].map(
@@ -219,17 +384,43 @@ document.title = JSON.stringify({page: inner.documentElement.scrollWidth, wide: 
 """
 
 
+FIRST = """
+const [scores, confusion] = [...inner.querySelector(".screen").children].map(e => e.getBoundingClientRect());
+document.title = JSON.stringify({bottom: Math.max(scores.bottom, confusion.bottom),
+  beside: scores.right <= confusion.left, wide: [...inner.querySelectorAll(".screen .scroll")].filter(
+  e => e.scrollWidth > e.clientWidth + 1).length});
+"""
+
+
+@pytest.mark.parametrize(("targets", "classes"), [((), 5), (DIMENSIONS, 5), (DIMENSIONS, 7)])
+def test_scores_and_confusion_are_seen_without_scrolling(tmp_path, targets, classes):
+    rows = results.rows(classes=classes)
+    page = report(tmp_path, rows, rows, targets=targets, zero_shot=True, forest=("text", "audio"))
+    found = measure(page, tmp_path, 1280, FIRST)
+    assert found["bottom"] <= 800
+    assert found["wide"] == 0
+    assert found["beside"]
+
+
+def measure(page, folder, width, script):
+    """Return what a script finds in the page, shown in a frame of some width."""
+    frame = f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(page)}"></iframe>'
+    begin = 'const frame = document.querySelector("iframe"), inner = frame.contentDocument, width = frame.clientWidth;'
+    script = f"<script>window.onload = () => {{ {begin} {script} }}</script>"
+    (folder / "frame.html").write_text(f"<!DOCTYPE html><title></title>{frame}{script}", encoding="utf-8")
+    dom = browse(f"--window-size={width + 100},900", "--dump-dom", (folder / "frame.html").as_uri())
+    return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom).group(1)))
+
+
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_cut_off(made, tmp_path, width):
-    frame = f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(made[1])}"></iframe>'
-    script = f"<script>window.onload = () => {{ {MEASURE} }}</script>"
-    (tmp_path / "frame.html").write_text(f"<!DOCTYPE html><title></title>{frame}{script}", encoding="utf-8")
-    dom = browse(f"--window-size={width + 100},900", "--dump-dom", (tmp_path / "frame.html").as_uri())
-    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom).group(1)))
+@pytest.mark.parametrize("opened", [False, True], ids=["folded", "open"])
+def test_nothing_is_cut_off(made, tmp_path, width, opened):
+    page = made[1].replace("<details>", "<details open>") if opened else made[1]
+    found = measure(page, tmp_path, width, MEASURE)
     assert found["page"] <= width
     assert found["wide"] == []
     assert found["smallest"] >= 12
-    assert found["pictures"] == 9
+    assert found["pictures"] == PICTURES
 
 
 def test_it_prints(made, tmp_path):
