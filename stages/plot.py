@@ -67,8 +67,8 @@ def _publish(repository: str, content: dict[str, Any]) -> None:
         print("plot: publish.push_to_hub: the audio branch is switched off; nothing was uploaded")
         return
     origin = content["models"]["audio"]["encoding"]["backbone"]
-    base_model = find(origin["name"])[1].repository or None if origin["revision"] else None  # a folder has no revision
-    print(f"plot: {hub.upload(repository, Path('models/audio'), card.render(content, repository, base_model))}")
+    base_model = find(origin["name"]).published.repository if origin["revision"] else ""  # a folder has no revision
+    print(f"plot: {hub.upload(repository, Path('models/audio'), card.render(content, repository, base_model or None))}")
 
 
 def _numbers(parts: dict[str, pd.DataFrame], details: dict[str, Any]) -> dict[str, pd.DataFrame]:
