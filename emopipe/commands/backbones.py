@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from emopipe.backbones.catalogue import EMBEDDED, ENTRIES, Entry
-from emopipe.backbones.loading import embedded, load, locate, on_disk
+from emopipe.backbones.catalogue import ENTRIES
+from emopipe.backbones.family import Published
+from emopipe.backbones.loading import load, locate, on_disk
 from emopipe.io.errors import UserError
 from emopipe.text import catalogue as text_catalogue
 
@@ -45,7 +46,7 @@ def table() -> str:
     """Return the backbones as a table in Markdown."""
     rows = ["| key | family | weights | licence |", "|---|---|---|---|"]
     for key, entry in ENTRIES.items():
-        rows.append(f"| `{key}` | {entry.family} | {_source(entry)} | {entry.licence} |")
+        rows.append(f"| `{key}` | {entry.family} | {_source(entry.published)} | {entry.published.licence} |")
     return "\n".join(rows)
 
 
@@ -60,17 +61,13 @@ def text_table() -> str:
 def _list() -> None:
     widths = [max(len(key) for key in ENTRIES), max(len(entry.family) for entry in ENTRIES.values())]
     for key, entry in ENTRIES.items():
-        where = _where(key, entry) or f"not on disk; from {_source(entry)}"
-        print(f"{key:{widths[0]}}  {entry.family:{widths[1]}}  {entry.licence:20}  {where}")
+        where = on_disk(entry) or f"not on disk; from {_source(entry.published)}"
+        print(f"{key:{widths[0]}}  {entry.family:{widths[1]}}  {entry.published.licence:20}  {where}")
 
 
-def _source(entry: Entry) -> str:
-    return " or ".join(filter(None, (entry.repository, entry.modelscope and f"{entry.modelscope} (ModelScope)")))
-
-
-def _where(key: str, entry: Entry) -> str:
-    path = embedded() if key == EMBEDDED else None
-    return str(path or on_disk(entry) or "")
+def _source(published: Published) -> str:
+    modelscope = published.modelscope and f"{published.modelscope} (ModelScope)"
+    return " or ".join(filter(None, (published.repository, modelscope)))
 
 
 def _show(name: str, hub: str) -> None:
@@ -86,7 +83,7 @@ def _show(name: str, hub: str) -> None:
         f"  revision    {origin.revision or '-'}\n"
         f"  sha256      {origin.sha256}\n"
         f"  dim         {backbone.dim}\n"
-        f"  blocks      {backbone.blocks}\n"
-        f"  parameters  {backbone.parameters:,}\n"
+        f"  blocks      {backbone.block_count}\n"
+        f"  parameters  {backbone.parameter_count:,}\n"
         f"  licence     {origin.licence}"
     )

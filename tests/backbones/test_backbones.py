@@ -73,22 +73,22 @@ def padded(encodings):
 
 
 @pytest.mark.parametrize(("family", "changes"), NETWORKS, ids=str)
-def test_prefix_and_suffix_equal_the_published_network_on_the_clip_alone(folders, family, changes):
+def test_frozen_and_trainable_part_equal_the_published_network_on_the_clip_alone(folders, family, changes):
     path = folders(family, **changes)
     backbone = load(str(path))
     expected = [published(path, waveform) for waveform in CLIPS]
     assert expected[0][-1].std() > 0.1
-    for trainable in range(backbone.blocks + 1):
+    for trainable in range(backbone.block_count + 1):
         encodings = [backbone.encode([waveform], trainable)[0] for waveform in CLIPS]
-        suffix = backbone.suffix(trainable).eval()
-        frames, real = suffix(*padded(encodings))
+        blocks = backbone.trainable_blocks(trainable)
+        frames, real = blocks(*padded(encodings))
         for i, layers in enumerate(expected):
             assert real[i].sum() == len(layers[-1])
             close(frames[i, : len(layers[-1])], layers[-1])
-            close(suffix(encodings[i].frames[None], None)[0][0], layers[-1])  # alone, as in the batch
+            close(blocks(encodings[i].frames[None], None)[0][0], layers[-1])  # alone, as in the batch
             if trainable:
-                cut = encodings[i].frames[suffix.extra_tokens :]
-                close(cut, layers[backbone.blocks - trainable])
+                cut = encodings[i].frames[blocks.extra_tokens :]
+                close(cut, layers[backbone.block_count - trainable])
             close(encodings[i].statistics[0], torch.stack([layer.mean(0) for layer in layers]))
             close(encodings[i].statistics[1], torch.stack([layer.std(0, correction=0) for layer in layers]))
 
@@ -113,32 +113,42 @@ def test_clips_encoded_together_equal_clips_encoded_alone(folders, family, chang
 @pytest.mark.parametrize(("family", "changes"), NETWORKS, ids=str)
 def test_exactly_the_last_blocks_learn(folders, family, changes):
     backbone = load(str(folders(family, **changes)))
-    blocks = list(backbone.whole.blocks)
+    blocks = list(backbone.blocks.blocks)
     for trainable in (1, 2, len(blocks)):
-        backbone.whole.requires_grad_(requires_grad=False)
-        suffix = backbone.suffix(trainable)
-        suffix(*padded([backbone.encode([waveform], trainable)[0] for waveform in CLIPS]))[0].square().sum().backward()
+        backbone.requires_grad_(requires_grad=False)
+        last = backbone.trainable_blocks(trainable)
+        last(*padded([backbone.encode([waveform], trainable)[0] for waveform in CLIPS]))[0].square().sum().backward()
         for number, block in enumerate(blocks):
             learns = number >= len(blocks) - trainable
             for name, parameter in block.named_parameters():
                 assert parameter.requires_grad == learns, (number, name)
                 # The bias of attention's keys cancels in its softmax: its gradient is zero, but for rounding.
                 assert (parameter.grad is not None and parameter.grad.isfinite().all()) == learns, (number, name)
-        suffix.zero_grad(set_to_none=True)
+        last.zero_grad(set_to_none=True)
         own = sum(p.numel() for block in blocks[-trainable:] for p in block.parameters())
-        norm = sum(p.numel() for p in suffix.norm.parameters())
-        assert sum(p.numel() for p in suffix.parameters() if p.requires_grad) == own + norm
-        assert not any(p.requires_grad for p in backbone.embedding.parameters())
-    assert not any(p.requires_grad for p in load(str(folders(family, **changes))).suffix(0).parameters())
+        norm = sum(p.numel() for p in last.norm.parameters())
+        assert sum(p.numel() for p in last.parameters() if p.requires_grad) == own + norm
+        assert not any(p.requires_grad for p in backbone.front.parameters())
+    assert not any(p.requires_grad for p in load(str(folders(family, **changes))).trainable_blocks(0).parameters())
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_backbone_stays_frozen_and_in_eval_mode_inside_of_what_trains(folders, family):
+    whole = torch.nn.ModuleList([load(str(folders(family)))]).train()
+    assert whole.training
+    assert not any(module.training for module in whole[0].modules())
+    assert not any(parameter.requires_grad for parameter in whole.parameters())
+    assert whole[0].parameter_count == sum(parameter.numel() for parameter in whole.parameters()) > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_network_of_full_size_equals_the_published_one(folders, family):
     path = folders(family, small=False)
     backbone = load(str(path))
-    assert (backbone.dim, backbone.blocks) == ((512, 6) if family == "whisper" else (768, 12))
+    assert (backbone.dim, backbone.block_count) == ((512, 6) if family == "whisper" else (768, 12))
     expected = published(path, CLIPS[1])[-1]
-    frames, real = backbone.suffix(3).eval()(*padded(backbone.encode(CLIPS, 3)))
+    frames, real = backbone.trainable_blocks(3)(*padded(backbone.encode(CLIPS, 3)))
     torch.testing.assert_close(frames[1, real[1]], expected, atol=2e-5, rtol=0)
     shutil.rmtree(path)
 
@@ -156,17 +166,17 @@ def test_bfloat16_stays_near_float32(folders):
 
 def test_the_embedded_weights_are_those_of_the_paper():
     backbone = load("whisper_tiny_en")
-    assert (backbone.dim, backbone.blocks, backbone.max_samples) == (384, 4, 480_000)
+    assert (backbone.dim, backbone.block_count, backbone.max_samples) == (384, 4, 480_000)
     channels = torch.arange(192)
     angle = torch.arange(1500)[:, None] * torch.exp(-np.log(10_000) / 191 * channels)
     sinusoids = torch.cat([angle.sin(), angle.cos()], 1)
-    torch.testing.assert_close(backbone.embedding["positions"].weight, sinusoids, atol=1e-3, rtol=0)
+    torch.testing.assert_close(backbone.front["positions"].weight, sinusoids, atol=1e-3, rtol=0)
 
 
 def test_too_many_trainable_blocks_are_refused(folder):
     with pytest.raises(UserError, match=r"model\.trainable_layers: 4, but .* has 3 blocks; choose 0 to 3, or all"):
-        load(str(folder)).trainable(4)
-    assert load(str(folder)).trainable("all") == 3
+        load(str(folder)).resolve_trainable(4)
+    assert load(str(folder)).resolve_trainable("all") == 3
 
 
 def test_labels_are_read_in_both_published_forms(folders, shared):
@@ -180,16 +190,16 @@ def test_labels_are_read_in_both_published_forms(folders, shared):
     assert tuple(published.read_text(encoding="utf-8").split()) == some
 
 
-def test_the_classifier_that_comes_along_says_what_funasr_says(folders):
+def test_the_classifier_that_comes_along_gives_the_scores_of_funasr(folders):
     backbone = load(str(folders("emotion2vec")))
     waveform = clip()
     model = AutoFunasrModel(model=str(folders("emotion2vec")), disable_update=True, disable_pbar=True)
-    (said,) = model.generate(waveform.numpy(), granularity="utterance", extract_embedding=False)
+    (expected,) = model.generate(waveform.numpy(), granularity="utterance", extract_embedding=False)
     mean = backbone.encode([waveform], 0)[0].statistics[0, -1]
     scores = torch.softmax(mean @ backbone.head.weight.T + backbone.head.bias, 0)
-    np.testing.assert_allclose(scores, said["scores"], atol=1e-5)
+    np.testing.assert_allclose(scores, expected["scores"], atol=1e-5)
 
 
 def test_real_weights_in_hugging_face_layout_load(shared):
     backbone = load(str(shared("weights/whisper-base-encoder")))
-    assert (backbone.dim, backbone.blocks) == (512, 6)
+    assert (backbone.dim, backbone.block_count) == (512, 6)

@@ -1,4 +1,4 @@
-"""A small corpus of loud and soft noise that a small backbone has heard, and small settings to learn from it."""
+"""A small corpus of loud and soft noise, encoded by a small backbone, and small settings to train on it."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def encoded(folder: Path, where: Path) -> tuple[store.Store, pd.DataFrame]:
             frames, statistics = backbone.encode([waveform], 2)[0]
             yield store.StoredEncoding(row["utterance"], store.ORIGINAL, frames.numpy(), statistics.numpy())
 
+    blocks = backbone.block_count
     provenance = {
-        "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": 2, "dim": backbone.dim,
+        "backbone": backbone.origin.provenance(), "blocks": blocks, "trainable_layers": 2, "dim": backbone.dim,
     }  # fmt: skip
-    store.write(where / "encoded", encodings(), backbone.dim, backbone.blocks + 1, provenance)
+    store.write(where / "encoded", encodings(), backbone.dim, blocks + 1, provenance)
     return store.Store(where / "encoded"), pd.DataFrame(rows)

@@ -37,7 +37,7 @@ def test_a_recipe_trains(recipe, demo, tmp_path, folders, monkeypatch, recwarn):
     for stage in (split, encode, finetune_audio):
         stage.main()
     warned = [str(warning.message) for warning in recwarn]
-    assert [text for text in warned if "key_padding_mask" not in text] == []  # stages/backbones/wavlm.py says why
+    assert [text for text in warned if "key_padding_mask" not in text] == []  # emopipe/backbones/wavlm.py says why
     config = json.loads((folder / "models/audio/config.json").read_text())
     changed = {"model.backbone", "model.trainable_layers", "train.epochs"}
     for group, name in (key.split(".", 1) for key in given.keys() - changed):
@@ -51,9 +51,9 @@ def test_two_processes_encode_what_one_does(demo, tmp_path, monkeypatch):
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         shutil.copytree(demo, folder)
-        write_params(folder, SMALL | {"runtime.processes": processes})
+        write_params(folder, SMALL | {"runtime.processes": processes, "model.features": "both"})
         monkeypatch.chdir(folder)
         encode.main()
         found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").iterdir()})
-    assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "layers.npy"}
+    assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "statistics.npy"}
     assert found[0] == found[1]

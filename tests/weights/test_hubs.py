@@ -70,8 +70,8 @@ def fetch(monkeypatch, capsys):
             main()
         except SystemExit as end:
             assert end.code == "error: 1 of 1 backbone(s) cannot be used"  # which exits with 1
-        said = capsys.readouterr()
-        return said.out, said.err
+        printed = capsys.readouterr()
+        return printed.out, printed.err
 
     return run_command
 
