@@ -70,7 +70,7 @@ def the_forest_has_both_inputs(clone: Clone) -> None:
     audio, text = (clone.csv(f"data/splits/{branch}.csv") for branch in ("audio", "text"))
     vad = [clone.csv(f"data/vad/{branch}.csv") for branch in ("audio", "text")]
     emotion = clone.csv("data/predictions/emotion.csv")
-    forest = {model: own for model, own in emotion[emotion["branch"] == "forest"].groupby("model")}
+    forest = dict(list(emotion[emotion["branch"] == "forest"].groupby("model")))
     assert forest.keys() == {"trained", "text_only", "audio_only", "zero_shot", "majority"}
     tested = set(forest["trained"]["utterance"])
     training = set(vad[0]["utterance"]) & set(vad[1]["utterance"])
