@@ -12,7 +12,7 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.encoding.parameters import BackboneChoice
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 

@@ -18,7 +18,7 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from docs import tables
 from emopipe.commands import main
 from emopipe.parameters import Runtime
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.stage_outputs import OUTPUTS
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in tables.PAGES}

@@ -22,7 +22,7 @@ from emopipe.encoding import store
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.training.networks import TargetScaler
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from stages import predict_audio
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import Classification, Regression, restore, task_of
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.scoring.regression import concordance_cc
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 SUBSETS = [["valence"], ["dominance", "arousal"], list(DIMENSIONS)]

@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 from emopipe.commands import main
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 SLOW = ("numpy", "pandas", "torch", "transformers", "sklearn", "dvc")
 

@@ -31,7 +31,7 @@ from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.training.networks import Ensemble
 from helpers import results
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online
 
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"

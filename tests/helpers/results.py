@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, Rejection
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 ORIGIN = {"name": "/weights/base", "family": "whisper", "revision": "r1", "sha256": "5" * 64, "licence": "MIT"}
 METADATA = ["utterance", "corpus", "speaker", "sex", "language"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from stages import fetch, resample, split
 
 SMALL = {"data.synthetic.speakers": 6, "data.synthetic.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}

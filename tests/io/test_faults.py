@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from helpers.clones import SMALL, STAGES, Clone, cloned, small_encoder
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import end, kill, mounted, start, start_stage, writes_at_most
 from helpers.stage_outputs import clear, made, whole
 from stages import resample

@@ -23,7 +23,7 @@ from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Utterance, write_manifest
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import ALONE, as_anybody, end, kill, mounted, start_stage, writes_at_most
 from helpers.stage_outputs import OUTPUTS, clear, made, whole
 from stages import resample

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import yaml
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.small_demo import SMALL, write_params
 from stages import encode, finetune_audio, split
 

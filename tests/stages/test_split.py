@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from emopipe.schemas import splits
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.small_demo import SMALL, write_params
 from stages import fetch, resample, split
 

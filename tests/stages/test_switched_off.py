@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from helpers.clones import STAGES
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.stage_outputs import OUTPUTS
 
 

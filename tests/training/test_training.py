@@ -23,7 +23,7 @@ from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Restarts
 from emopipe.training.trainer import ByLength
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.tiny_training import (
     PARAMS,
     KilledError,

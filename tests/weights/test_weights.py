@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from emopipe.backbones.loading import load
 from emopipe.io.errors import UserError
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 
 @pytest.fixture
