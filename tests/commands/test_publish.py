@@ -71,13 +71,13 @@ def untrained(backbone, rows, targets):
     settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
     loaded = load(backbone)
     provenance = {
-        "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
+        "backbone": loaded.origin.provenance(), "blocks": loaded.block_count, "trainable_layers": 1, "dim": loaded.dim,
         "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
     }  # fmt: skip
     task = task_of(settings, rows)
     torch.manual_seed(1)
-    layers = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
-    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
+    layers = layer_pooling(settings, loaded.block_count + 1, loaded.dim)
+    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.block_count + 1, loaded.dim)).astype(np.float32)
     layers.fit([batch])
     blocks = trainable_blocks(settings, provenance)
     members = [
