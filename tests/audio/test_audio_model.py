@@ -225,7 +225,7 @@ def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
+def test_the_parameter_groups_have_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
     (model,) = trained(data, folder, tmp_path)[0].model.members
     pretrained = trainable_blocks(model_settings(folder), data[0].provenance)
 

@@ -14,7 +14,7 @@ import yaml
 
 from emopipe.schemas import splits
 from helpers.paths import ROOT
-from helpers.small_demo import SMALL, write_params
+from helpers.small_corpus import SMALL, write_params
 from stages import fetch, resample, split
 
 OF_AUDIO = (splits.AUDIO, splits.AUDIO_BALANCE, splits.AUDIO_LEAKS)
