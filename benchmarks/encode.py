@@ -7,7 +7,7 @@ For each family, in one run, on 8 clips of 4 s with the last 3 blocks trained:
 
 - encode: the whole network once over every clip, which happens once for all epochs and experiments
 - store: a training step from the store
-- prefix: the same step, computing the frozen part again
+- recompute: the same step, computing the frozen part again
 - whole: the usual way: the published network, its convolutions frozen, trained on a zero-padded batch
   (Whisper's on 30 s a clip, as it is published)
 
@@ -45,7 +45,7 @@ from emopipe.encoding import store
 from emopipe.schemas.manifest import SAMPLE_RATE
 
 CLIPS, SECONDS, TRAINABLE, CLASSES = 8, 4, 3, 4
-WAYS = ("encode", "store", "prefix", "whole")
+WAYS = ("encode", "store", "recompute", "whole")
 LABELS = torch.arange(CLIPS) % CLASSES
 
 
@@ -57,7 +57,6 @@ class Ways:
         self.folder = folder
         self.backbone: Backbone = load(str(folder))
         self.clips = [torch.randn(SECONDS * SAMPLE_RATE) * 0.1 for _ in range(CLIPS)]
-        self.names = [f"c/{i}" for i in range(CLIPS)]
 
     def way(self, name: str) -> Callable[[], None]:
         """Return what does one pass or step; what it needs beforehand is done here."""
@@ -74,27 +73,27 @@ class Ways:
     def _from_store(self) -> Callable[[], None]:
         model, collate = self._model()
         optimiser = _adamw(model)
-        examples = [Example(name, store.ORIGINAL, int(label)) for name, label in zip(self.names, LABELS, strict=True)]
+        examples = [Example(row, int(label)) for row, label in enumerate(LABELS)]
 
         def step() -> None:
             batch = collate(examples)
-            _learn(optimiser, model(**{key: value for key, value in batch.items() if key != "labels"}))
+            _update(optimiser, model(**{key: value for key, value in batch.items() if key != "labels"}))
 
         return step
 
     def _recomputing(self) -> Callable[[], None]:
         model, _ = self._model()
         optimiser = _adamw(model)
-        last_frozen = self.backbone.blocks - TRAINABLE - 1
+        last_frozen = self.backbone.block_count - TRAINABLE - 1
 
-        def prefix(clip: Tensor) -> Tensor:
-            states = self.backbone.whole.states(self.backbone.embed(clip)[None], None)
+        def frozen(clip: Tensor) -> Tensor:
+            states = self.backbone.blocks.states(self.backbone.front_end(clip)[None], None)
             return next(islice(states, last_frozen, None))[0]
 
         def step() -> None:
             with torch.no_grad():
-                frames = torch.stack([prefix(clip) for clip in self.clips])
-            _learn(optimiser, model(frames=frames, valid=torch.ones(frames.shape[:2], dtype=torch.bool)))
+                frames = torch.stack([frozen(clip) for clip in self.clips])
+            _update(optimiser, model(frames=frames, valid=torch.ones(frames.shape[:2], dtype=torch.bool)))
 
         return step
 
@@ -105,19 +104,14 @@ class Ways:
             dropout=0.0, ensemble_size=1,
         )  # fmt: skip
         backbone = self.backbone
-        encoding = {
-            "backbone": backbone.origin.provenance(), "blocks": backbone.blocks, "trainable_layers": TRAINABLE,
-            "dim": backbone.dim,
-        }  # fmt: skip
-        encodings = ((n, *backbone.encode([c], TRAINABLE)[0]) for n, c in zip(self.names, self.clips, strict=True))
-        where = self.folder / "store"
-        arrays = (
-            store.Encoding(name, store.ORIGINAL, frames.numpy(), layers.numpy()) for name, frames, layers in encodings
+        where, encodings = self.folder / "store", (backbone.encode([clip], TRAINABLE)[0] for clip in self.clips)
+        rows = (
+            store.StoredEncoding(f"c/{i}", store.ORIGINAL, frames.numpy(), statistics.numpy())
+            for i, (frames, statistics) in enumerate(encodings)
         )
-        store.write(where, arrays, backbone.dim, backbone.blocks + 1, encoding)
-        opened = store.Store(where)
-        model = AudioModel(settings, backbone.suffix(TRAINABLE), None, backbone.dim, CLASSES)
-        return model.train(), Collate(opened, settings)
+        store.write(where, rows, backbone.dim, backbone.block_count + 1, provenance={})
+        model = AudioModel(settings, backbone.trainable_blocks(TRAINABLE), None, backbone.dim, CLASSES)
+        return model.train(), Collate(store.Store(where), settings)
 
     def _whole(self) -> Callable[[], None]:
         network, forward = _published(self.folder)
@@ -126,7 +120,7 @@ class Ways:
         batch = torch.stack(self.clips)
 
         def step() -> None:
-            _learn(optimiser, head(forward(batch).mean(1)))
+            _update(optimiser, head(forward(batch).mean(1)))
 
         return step
 
@@ -147,11 +141,11 @@ def _published(folder: Path) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
             part.requires_grad_(requires_grad=False)
         extractor = transformers.WhisperFeatureExtractor.from_pretrained(folder)
 
-        def heard(samples: Tensor) -> Tensor:
+        def forward(samples: Tensor) -> Tensor:
             features = extractor(list(samples.numpy()), sampling_rate=SAMPLE_RATE, return_tensors="pt")
             return network(features.input_features).last_hidden_state
 
-        return network.train(), heard
+        return network.train(), forward
     network.feature_extractor._freeze_parameters()  # what freeze_feature_encoder() of the task models calls
     return network.train(), lambda samples: network(samples).last_hidden_state
 
@@ -160,7 +154,7 @@ def _adamw(module: nn.Module) -> torch.optim.AdamW:
     return torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-5, fused=True)
 
 
-def _learn(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
+def _update(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
     loss = nn.functional.cross_entropy(scores, LABELS)
     loss.backward()
     optimiser.step()
@@ -199,9 +193,9 @@ def _row(family: str, rounds: int) -> None:
             command = [sys.executable, "-m", "benchmarks.encode", "--memory", way, str(folder)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
             memory[way] = json.loads(done.stdout.splitlines()[-1])
-    heard = CLIPS * SECONDS
-    cells = [f"{times['encode'] / heard:.3f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
-    ratios = [f"{times[way] / times['store']:.1f}x" for way in ("prefix", "whole")]
+    audio = CLIPS * SECONDS  # seconds
+    cells = [f"{times['encode'] / audio:.3f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
+    ratios = [f"{times[way] / times['store']:.1f}x" for way in ("recompute", "whole")]
     print(f"| {family} | {' | '.join(cells + ratios + [f'{memory[way]:.1f}' for way in WAYS])} |", flush=True)
 
 
@@ -220,8 +214,8 @@ def main() -> None:
         print(json.dumps(_memory(Path(arguments.families[0]), arguments.memory)))
         return
     print(
-        "| family | encode, s per s of audio | step from the store, s | recomputing the prefix | whole network "
-        "| prefix / store | whole / store | GiB: encode | store | prefix | whole |\n" + "|---" * 11 + "|"
+        "| family | encode, s per s of audio | step from the store, s | recomputing the frozen part | whole network "
+        "| recompute / store | whole / store | GiB: encode | store | recompute | whole |\n" + "|---" * 11 + "|"
     )
     for family in arguments.families or FAMILIES:
         _row(family, arguments.rounds)

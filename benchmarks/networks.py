@@ -35,7 +35,7 @@ CONVOLUTIONAL = {
 }
 FAMILIES = ("whisper", *CONVOLUTIONAL, "emotion2vec")
 
-# The wide initialisation makes what a small network says depend on what it hears.
+# The wide initialisation makes the output of a small network depend on its input.
 SMALL = {
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "conv_dim": [16] * 7,
     "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4, "initializer_range": 0.2, "vocab_size": 40,

@@ -94,9 +94,9 @@ def compare(sources: Sequence[Path], workers: int, rounds: int) -> None:
     print(f"{len(sources)} files, {audio / 60:.1f} min of audio, {rounds} rounds")
     print("| way | files/s | s of audio per s | against the loop | CPU, ms a file |\n" + "|---" * 5 + "|")
     for name, (took, computed) in spent.items():
-        files, heard = len(sources) * rounds / took, audio * rounds / took
+        files, processed = len(sources) * rounds / took, audio * rounds / took
         cost = computed / rounds / len(sources) * 1e3
-        print(f"| {name} | {files:.0f} | {heard:.0f} | {spent['loop'][0] / took:.2f}x | {cost:.1f} |", flush=True)
+        print(f"| {name} | {files:.0f} | {processed:.0f} | {spent['loop'][0] / took:.2f}x | {cost:.1f} |", flush=True)
 
 
 def growth(sources: Sequence[Path], workers: int, rounds: int) -> None:

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import transformers
 
@@ -26,32 +25,32 @@ from emopipe.corpora import emobank
 from emopipe.losses.regression import REGRESSION_LOSSES
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.text import encoders
-from emopipe.text.batches import Collate, items
+from emopipe.text.batches import Collate, examples
 from emopipe.text.parameters import Text
 from emopipe.text.regressor import Regressor
+from emopipe.training.data import Batch
 from emopipe.training.optimiser import adamw
 from emopipe.training.trainer import ByLength
 
 TOKENS = 128
 PARAMS = Path(__file__).parent.parent / "params.yaml"
-Batch = dict[str, torch.Tensor]
 
 
 def batches(folder: Path, settings: Text, pretrained: encoders.Pretrained, count: int) -> dict[str, list[Batch]]:
     """Return the batches of either way."""
-    rows = pd.DataFrame(emobank.read(folder))
+    rows = emobank.read(folder)
     rows = rows[rows["split"] == "train"]
     vad = rows[list(DIMENSIONS)].to_numpy(dtype=np.float64) - 3
-    examples = items(rows["transcript"], pretrained.tokenizer, TOKENS, vad)
+    dataset = examples(rows["transcript"], pretrained.tokenizer, TOKENS, vad)
     orders = {
-        "dynamic": list(ByLength(settings.batch_size, examples.lengths, settings.seed)),
-        "fixed": np.random.default_rng(settings.seed).permutation(len(examples)).tolist(),
+        "dynamic": list(ByLength(settings.batch_size, dataset.lengths, settings.seed)),
+        "fixed": np.random.default_rng(settings.seed).permutation(len(dataset)).tolist(),
     }
     collate, made = Collate(pretrained.tokenizer), {}
     for way, order in orders.items():
         starts = range(0, len(order) - settings.batch_size + 1, settings.batch_size)
         chosen = [starts[i] for i in np.linspace(0, len(starts) - 1, count).round().astype(int)]
-        made[way] = [collate([examples[i] for i in order[s : s + settings.batch_size]]) for s in chosen]
+        made[way] = [collate([dataset[i] for i in order[s : s + settings.batch_size]]) for s in chosen]
     made["fixed"] = [_to(TOKENS, batch, pretrained.tokenizer) for batch in made["fixed"]]
     return made
 

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from helpers.downloads import cache, publish  # noqa: F401 - fixtures of several files
-from helpers.small_demo import demo  # noqa: F401 - a fixture of several files
+from helpers.small_corpus import small_corpus  # noqa: F401 - a fixture of several files
 from helpers.tiny_text import tiny  # noqa: F401 - a fixture of several files
 
 SHARED = Path(__file__).parents[2] / "shared"  # real data and weights, where a developer has them
@@ -74,5 +74,5 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def folder(folders):
-    """Return a small Whisper of random weights in the published layout; it hears exactly one second."""
+    """Return a small Whisper of random weights in the published layout; it takes one second at most."""
     return folders("whisper")

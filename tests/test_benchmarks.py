@@ -14,8 +14,8 @@ from benchmarks import encode, first_result, memory, resample, text
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Return a function that sets what the program was called with."""
+def called(monkeypatch):
+    """Return a function that sets the arguments of the program."""
     return lambda *words: monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
 
 
@@ -25,19 +25,19 @@ def test_every_way_to_train_makes_a_step(folders, way):
 
 
 @pytest.mark.slow
-def test_the_text_encoder_is_trained_with_short_and_long_batches(tmp_path, asked, capsys):
+def test_the_text_encoder_is_trained_with_short_and_long_batches(tmp_path, called, capsys):
     lines = [f"{i},train,3.{i % 10},2.5,3.0,It was day {i}." for i in range(64)]
     (tmp_path / "emobank.csv").write_text("\n".join(["id,split,V,A,D,text", *lines, ""]))
-    asked(tmp_path, "--batches", 1, "--rounds", 1, "--threads", 1)
+    called(tmp_path, "--batches", 1, "--rounds", 1, "--threads", 1)
     text.main()
     assert re.search(r"fixed: .* batches 128 tokens wide on average\nratio \d", capsys.readouterr().out)
 
 
 @pytest.mark.slow
-def test_resampling_is_compared_and_its_growth_shown(tmp_path, asked, capsys):
+def test_resampling_is_compared_and_its_growth_shown(tmp_path, called, capsys):
     for i in range(4):
         soundfile.write(tmp_path / f"{i}.wav", np.random.default_rng(i).normal(0, 0.1, 8_000), 8_000)
-    asked(tmp_path, "--rounds", 1)
+    called(tmp_path, "--rounds", 1)
     resample.main()
     assert re.search(r"\| stage, workers 2 \|.*x \|.*\n1 files: .*\n2 files: .*\n4 files: ", capsys.readouterr().out)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from emopipe.fingerprint import Tree, meaning
 from emopipe.io.errors import UserError
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import ENVIRONMENT
 from helpers.stage_outputs import OUTPUTS
 

@@ -12,7 +12,7 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.encoding.parameters import BackboneChoice
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -88,7 +88,7 @@ def test_a_missing_key_is_named(tmp_path):
         Train.load(path=written(tmp_path, "forest.trees", None, absent=True))
 
 
-def test_every_violation_is_told_at_once(tmp_path):
+def test_every_violation_is_named_at_once(tmp_path):
     file = written(tmp_path, "train.epochs", "x")
     file.write_text(file.read_text().replace("threads: 2", "threads: -2"))
     with pytest.raises(UserError, match=r"(?s)2 invalid value.*train\.epochs.*runtime\.threads"):

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from docs import tables
 from emopipe.commands import main
 from emopipe.parameters import Runtime
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.stage_outputs import OUTPUTS
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in tables.PAGES}
@@ -156,17 +157,19 @@ def test_every_table_stands_somewhere():
     assert sorted(marked) == sorted(tables.TABLES)
 
 
-def test_every_recipe_is_told_of():
-    told = TEXTS["docs/training.md"]
-    assert all(f"`recipes/{recipe.name}`" in told for recipe in (ROOT / "recipes").iterdir())
+def test_every_recipe_is_described():
+    page = TEXTS["docs/training.md"]
+    assert all(f"`recipes/{recipe.name}`" in page for recipe in (ROOT / "recipes").iterdir())
 
 
-def test_python_of_the_pages_imports_what_is_there():
+def test_names_of_the_library_are_there():
+    """Those that a page quotes, and those that its Python imports."""
+    names = [span for text in TEXTS.values() for span in quoted(text) if re.fullmatch(r"emopipe(\.\w+)+", span)]
+    assert names
     blocks = [code for text in TEXTS.values() for language, code in FENCED.findall(text) if language == "python"]
-    assert blocks
-    for node in (node for code in blocks for node in ast.walk(ast.parse(code))):
-        if isinstance(node, ast.ImportFrom):
-            assert all(hasattr(import_module(node.module), alias.name) for alias in node.names), ast.unparse(node)
+    nodes = [node for code in blocks for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    for name in [*names, *(f"{node.module}.{alias.name}" for node in nodes for alias in node.names)]:
+        resolve_name(name)
 
 
 @pytest.mark.parametrize("page", TEXTS)

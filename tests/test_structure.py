@@ -14,7 +14,7 @@ import yaml
 from emopipe.fingerprint import Tree
 from emopipe.parameter_file import ParameterFile
 from emopipe.parameters import Group
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.stage_outputs import OUTPUTS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

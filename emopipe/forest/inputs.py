@@ -56,7 +56,7 @@ def require_two_emotions(emotions: pd.Series, inputs: str) -> None:
     found = sorted(set(emotions))
     if len(found) < 2:
         where = " and ".join(f"data.{branch}" for branch in INPUT_BRANCHES[inputs])
-        whose = "the training utterances that both branches have" if inputs == "both" else "its training utterances"
+        whose = "the training utterances that both branches share" if inputs == "both" else "its training utterances"
         raise UserError(
             f"{where}: the forest needs two emotions or more, but {whose} have "
             f"{len(found)} ({', '.join(found) or 'none'}); add a corpus, or look at labels and merge"

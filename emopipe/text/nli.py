@@ -7,13 +7,13 @@ EMNLP 2019). The text is the premise, and every dimension has a hypothesis for i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from scipy.special import softmax
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from emopipe.io.errors import UserError
 from emopipe.io.paths import is_path, local_folder
@@ -24,6 +24,9 @@ from emopipe.text.parameters import Hypotheses
 from emopipe.training.data import ExampleDataset, predict
 from emopipe.weights.files import Origin, load_strictly, read_state, sha256, weight_files
 from emopipe.weights.hub import snapshot
+
+if TYPE_CHECKING:  # its module imports accelerate, and with it all that a training logs to
+    from transformers import PreTrainedModel
 
 KEY = "evaluate.nli"
 RATINGS = np.array([1.0, 3.0, 5.0])  # of the low, middle and high hypothesis

@@ -69,13 +69,10 @@ class Regressor(Network):
         blocks = blocks_of(self.encoder)
         within = {id(parameter) for block in blocks for parameter in block.parameters()}
         others = nn.ParameterList(p for p in self.encoder.parameters() if id(p) not in within)
-        parameter_groups = [
-            ParameterGroup([self.head, blocks[-1]], 1.0)
-        ]  # the first tier's rate is the one that is logged
-        parameter_groups += [
-            ParameterGroup([block], decay ** (depth + 1)) for depth, block in enumerate(reversed(blocks[:-1]))
-        ]
-        return [*parameter_groups, ParameterGroup([others], decay ** len(blocks))]
+        # The rate of the first group is the one that is logged.
+        groups = [ParameterGroup([self.head, blocks[-1]], 1.0)]
+        groups += [ParameterGroup([block], decay ** (depth + 1)) for depth, block in enumerate(reversed(blocks[:-1]))]
+        return [*groups, ParameterGroup([others], decay ** len(blocks))]
 
 
 def blocks_of(encoder: nn.Module) -> list[nn.Module]:

@@ -49,7 +49,7 @@ def test_pooling_equals_the_formulas_on_each_clip_alone():
         np.testing.assert_allclose(statistics[i].detach(), np.concatenate([mu, sigma]), atol=1e-5)
 
 
-def test_the_weighted_mix_of_means_is_the_mean_of_the_weighted_frames():
+def test_weighted_pooling_of_means_is_the_mean_of_the_weighted_frames():
     torch.manual_seed(0)
     layers = torch.randn(4, 9, 6)  # layers, frames, dim
     mix = Weighted(4, 6)
@@ -167,20 +167,20 @@ def test_every_family_learns_and_predicts_the_same_in_any_batch(folders, tmp_pat
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_weighted_mix_of_a_store_is_that_of_the_frames(folders, tmp_path, family):
+def test_weighted_pooling_of_a_store_is_that_of_the_frames(folders, tmp_path, family):
     backbone = load_backbone(str(folders(family)))
     with torch.no_grad():
-        embedded = backbone.embed(clip())
-        states = [embedded[None], *backbone.whole.states(embedded[None], None)]
-        layers = torch.stack([*states[:-1], backbone.whole.norm(states[-1])])[:, 0, backbone.whole.extra_tokens :]
-    mix = Weighted(backbone.blocks + 1, backbone.dim)
+        inputs = backbone.front_end(clip())
+        states = [inputs[None], *backbone.blocks.states(inputs[None], None)]
+        layers = torch.stack([*states[:-1], backbone.blocks.norm(states[-1])])[:, 0, backbone.blocks.extra_tokens :]
+    mix = Weighted(backbone.block_count + 1, backbone.dim)
     torch.nn.init.normal_(mix.weights)
     expected = torch.einsum("l,lfd->fd", mix.weights.softmax(0), layers).mean(0)
     statistics = backbone.encode([clip()], 0)[0].statistics
     torch.testing.assert_close(mix(statistics[None])[0], expected, atol=1e-5, rtol=0)
     store.write(
         tmp_path,
-        [store.StoredEncoding("c/u", store.ORIGINAL, embedded.numpy(), statistics.numpy())],
+        [store.StoredEncoding("c/u", store.ORIGINAL, inputs.numpy(), statistics.numpy())],
         backbone.dim,
         len(layers),
         {},
@@ -225,7 +225,7 @@ def test_a_prediction_does_not_depend_on_its_batch(data, folder, tmp_path):
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_the_tiers_learn_at_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
+def test_the_parameter_groups_have_their_own_rates_and_the_rest_stays(data, folder, tmp_path):
     (model,) = trained(data, folder, tmp_path)[0].model.members
     pretrained = trainable_blocks(model_settings(folder), data[0].provenance)
 

@@ -22,7 +22,7 @@ from emopipe.encoding import store
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.training.networks import TargetScaler
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from stages import predict_audio
 
 CPU = torch.device("cpu")
@@ -46,11 +46,11 @@ class Network(nn.Module):
         torch.manual_seed(0)
         self.head = nn.Linear(4, outputs)
 
-    def embed(self, statistics: torch.Tensor) -> torch.Tensor:
+    def embedding(self, statistics: torch.Tensor) -> torch.Tensor:
         return statistics[:, 0, -1]
 
     def forward(self, statistics: torch.Tensor) -> torch.Tensor:
-        return self.head(self.embed(statistics))
+        return self.head(self.embedding(statistics))
 
 
 def trained(task: Classification | Regression, outputs: int) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""The two tasks of the audio branch: what is learnt, how it is scored, and what is kept of it."""
+"""The two tasks of the audio branch: their targets, how they are scored, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import Classification, Regression, restore, task_of
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.scoring.regression import concordance_cc
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 SUBSETS = [["valence"], ["dominance", "arousal"], list(DIMENSIONS)]
@@ -65,9 +65,11 @@ def test_dev_scores_are_means_on_the_scale_of_one_to_five(names):
     task = task_of(model(task="regression", targets=names), train)
     outputs = np.random.default_rng(2).normal(size=(40, len(names))).astype(np.float32)
     found = task.scores(outputs, task.targets(train))
-    gold, said = train[names].to_numpy(), task.scale.inverse_transform(outputs)
-    assert found["ccc"] == pytest.approx(np.mean([concordance_cc(g, s) for g, s in zip(gold.T, said.T, strict=True)]))
-    assert found["mse"] == pytest.approx(((gold - said) ** 2).mean(), rel=1e-5)
+    gold, predicted = train[names].to_numpy(), task.scale.inverse_transform(outputs)
+    assert found["ccc"] == pytest.approx(
+        np.mean([concordance_cc(g, p) for g, p in zip(gold.T, predicted.T, strict=True)])
+    )
+    assert found["mse"] == pytest.approx(((gold - predicted) ** 2).mean(), rel=1e-5)
     assert found["rmse"] == pytest.approx(found["mse"] ** 0.5)
     assert found.keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
 

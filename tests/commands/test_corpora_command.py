@@ -41,13 +41,13 @@ def corpora(tmp_path, monkeypatch, capsys):
 
 
 def test_the_list_tells_of_every_corpus_what_it_is_and_how_to_get_it(corpora):
-    said = corpora()
+    printed = corpora()
     for key, corpus in CORPORA.items():
         for words in (f"{key}: {corpus.title}", corpus.size, corpus.licence, corpus.citation, corpus.source):
-            assert words in said
-        assert f"{key}:FOLDER, which holds {corpus.layout}" in said
+            assert words in printed
+        assert f"{key}:FOLDER, which holds {corpus.layout}" in printed
         assert corpus.labels and set(corpus.labels) <= {*EMOTIONS, *DIMENSIONS}
-        assert ", ".join(corpus.labels) in said
+        assert ", ".join(corpus.labels) in printed
 
 
 def test_the_table_has_a_row_of_four_cells_for_every_corpus_and_both_branches_mean_words_and_sound():
@@ -78,7 +78,7 @@ def write_own(folder: Path) -> None:
 
 def test_a_check_counts_what_there_is(corpora, tmp_path):
     write_own(tmp_path)
-    said = corpora("check", "own.csv").splitlines()
+    printed = corpora("check", "own.csv").splitlines()
     for line in (
         "own.csv",
         "utterances   8 of x",
@@ -100,37 +100,37 @@ def test_a_check_counts_what_there_is(corpora, tmp_path):
         "rejected     4 of 7 recordings",
         f"  2 x missing file; the first: x/6 ({Path('gone.wav')})",
     ):
-        assert line in said
+        assert line in printed
 
 
 def test_a_check_rejects_what_the_resample_stage_rejects_and_writes_nothing(corpora, tmp_path):
     write_own(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    said = corpora("check", "own.csv")
+    printed = corpora("check", "own.csv")
     assert sorted(tmp_path.rglob("*")) == before
     fetch.main()
     resample.main()
     rejected = pd.read_csv(resample.REJECTED)
     assert len(rejected) == 4
     for reason, own in rejected.groupby("reason"):
-        assert f"{len(own)} x {reason}; the first: {own.iloc[0].utterance} (" in said
+        assert f"{len(own)} x {reason}; the first: {own.iloc[0].utterance} (" in printed
 
 
 def test_corpora_without_audio_or_labels_are_checked_and_the_good_ones_beside_a_bad_one(corpora, tmp_path):
     (tmp_path / "own.csv").write_text("utterance,corpus,transcript\nx/1,x,Yes.\n")
-    said = corpora("check", "own.csv", "synthetic")
-    assert "rejected     0 of 6 recordings" in said and "6 of synthetic" in said
-    assert said.count("rejected") == 1 and "duration" not in said.split("synthetic")[0]
+    printed = corpora("check", "own.csv", "synthetic")
+    assert "rejected     0 of 6 recordings" in printed and "6 of synthetic" in printed
+    assert printed.count("rejected") == 1 and "duration" not in printed.split("synthetic")[0]
     (tmp_path / "bad.csv").write_text("utterance,corpus,emotion\nx/1,x,rage\n")
     with pytest.raises(UserError, match="2 of 3 corpora cannot be read"):
         corpora("check", "bad.csv", "own.csv", "emodb:nowhere")
 
 
-def test_of_thousands_of_speakers_those_heard_most_are_shown():
+def test_of_thousands_of_speakers_those_with_most_utterances_are_shown():
     names = [f"x/{i:04}" for i in range(SPEAKERS + 7)]
     rows = pd.DataFrame({"speaker": [*names, *names[7:]]})
     rows = rows.assign(**dict.fromkeys(("corpus", "path", "transcript", "emotion", "session", "language"), ""))
     rows = rows.assign(sex="", split="", **dict.fromkeys(DIMENSIONS, float("nan")))
-    said = describe(rows)
-    assert "speaker (7 more)" in said and "x/0007" in said and "x/0006" not in said
-    assert f"all                {len(rows)}" in said
+    printed = describe(rows)
+    assert "speaker (7 more)" in printed and "x/0007" in printed and "x/0006" not in printed
+    assert f"all                {len(rows)}" in printed

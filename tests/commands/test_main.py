@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 from emopipe.commands import main
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 SLOW = ("numpy", "pandas", "torch", "transformers", "sklearn", "dvc")
 
@@ -24,9 +24,9 @@ def test_a_command_has_help_arguments_and_work_to_do(name, capsys):
     with pytest.raises(SystemExit) as end:
         main.parse([name, "--help"])
     assert end.value.code == 0
-    told = capsys.readouterr().out
-    assert told.startswith(f"usage: emopipe {name} ")
-    assert module.__doc__.strip().splitlines()[0] in told
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: emopipe {name} ")
+    assert module.__doc__.strip().splitlines()[0] in printed
     assert callable(module.run)
 
 
@@ -34,8 +34,8 @@ def test_help_and_version_wait_for_no_library():
     code = f"import sys, emopipe.commands.main; sys.exit(sorted({set(SLOW)} & sys.modules.keys()) or 0)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
     assert emopipe("--version").stdout == f"emopipe {main.VERSION}\n"
-    told = emopipe("--help").stdout
-    assert all(name in told for name in main.COMMANDS)
+    printed = emopipe("--help").stdout
+    assert all(name in printed for name in main.COMMANDS)
 
 
 def test_an_error_is_a_line_and_no_traceback():

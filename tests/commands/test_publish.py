@@ -31,7 +31,7 @@ from emopipe.results.scores import headline
 from emopipe.schemas import predictions
 from emopipe.training.networks import Ensemble
 from helpers import results
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.upload_server import REPOSITORY, Hub, online
 
 EVIL = "mine | <script>alert(1)</script> [a](b) `c` **d** {{ 7 }}"
@@ -71,13 +71,13 @@ def untrained(backbone, rows, targets):
     settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
     loaded = load(backbone)
     provenance = {
-        "backbone": loaded.origin.provenance(), "blocks": loaded.blocks, "trainable_layers": 1, "dim": loaded.dim,
+        "backbone": loaded.origin.provenance(), "blocks": loaded.block_count, "trainable_layers": 1, "dim": loaded.dim,
         "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
     }  # fmt: skip
     task = task_of(settings, rows)
     torch.manual_seed(1)
-    layers = layer_pooling(settings, loaded.blocks + 1, loaded.dim)
-    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.blocks + 1, loaded.dim)).astype(np.float32)
+    layers = layer_pooling(settings, loaded.block_count + 1, loaded.dim)
+    batch = np.random.default_rng(1).normal(size=(4, 2, loaded.block_count + 1, loaded.dim)).astype(np.float32)
     layers.fit([batch])
     blocks = trainable_blocks(settings, provenance)
     members = [
@@ -179,18 +179,18 @@ def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: {REPOSITORY: tmp_path}[name])
     (code,) = re.findall(r"```python\n(.*?)```", commit["README.md"].decode(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - what the card tells a reader to run
-    said = yaml.safe_load(capsys.readouterr().out)
-    heard = load(trained.settings.backbone).encode(
+    printed = yaml.safe_load(capsys.readouterr().out)
+    encoding = load(trained.settings.backbone).encode(
         [torch.from_numpy(soundfile.read("speech.wav", dtype="float32", frames=12800)[0])], 1
     )[0]
-    valid = torch.ones(1, len(heard.frames), dtype=torch.bool)
+    valid = torch.ones(1, len(encoding.frames), dtype=torch.bool)
     with torch.no_grad():
-        outputs = trained.model(frames=heard.frames[None], valid=valid, statistics=heard.statistics[None])
+        outputs = trained.model(frames=encoding.frames[None], valid=valid, statistics=encoding.statistics[None])
     if trained.temperature:
         expected = dict(zip(trained.task.labels, (outputs / 1.5).softmax(1)[0].tolist(), strict=True))
     else:
         expected = dict(zip(TARGETS, trained.task.scale.inverse_transform(outputs.numpy())[0].tolist(), strict=True))
-    assert said == pytest.approx(expected, abs=1e-5)
+    assert printed == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(classified, folder, tmp_path):
@@ -205,7 +205,7 @@ def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(class
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_token_is_said(there, rated, status):
+def test_a_refused_token_is_named(there, rated, status):
     there.status = status
     try:
         with online(rated[0], there.url), pytest.raises(UserError) as error:

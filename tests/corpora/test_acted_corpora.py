@@ -110,8 +110,8 @@ def test_crema_d_reads_the_name_and_the_sex_of_the_actor(tmp_path, inner):
 def test_crema_d_leaves_out_what_is_not_named_so(tmp_path, capsys):
     touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1001_DFA_JOY_XX.wav")
     assert read(crema_d, tmp_path).index.tolist() == ["crema_d/1001_DFA_ANG_XX"]
-    said = capsys.readouterr().out
-    assert "left out 1 file(s)" in said and "1001_DFA_JOY_XX.wav" in said
+    printed = capsys.readouterr().out
+    assert "left out 1 file(s)" in printed and "1001_DFA_JOY_XX.wav" in printed
 
 
 def test_crema_d_has_43_women():

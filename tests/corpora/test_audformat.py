@@ -120,11 +120,11 @@ def test_segments_with_ratings_on_other_scales(tmp_path, capsys):
     assert frame["session"].tolist() == ["1", "1", "2"]
     assert frame["transcript"].tolist() == ["No!", "", ""]  # not the words of the whole file
     assert set(frame["language"]) == {""} and set(frame["split"]) == {""}
-    said = capsys.readouterr().out
-    assert "db.ratings: valence mapped linearly from the scale of -1 to 1 to that of 1 to 5" in said
-    assert "db.ratings: arousal mapped linearly from the scale of 1 to 7 to that of 1 to 5" in said
-    assert "db.ratings: dominance left out: its scheme does not give the minimum and maximum" in said
-    assert "1 utterances of 'bliss', which is no emotion here" in said
+    printed = capsys.readouterr().out
+    assert "db.ratings: valence mapped linearly from the scale of -1 to 1 to that of 1 to 5" in printed
+    assert "db.ratings: arousal mapped linearly from the scale of 1 to 7 to that of 1 to 5" in printed
+    assert "db.ratings: dominance left out: its scheme does not give the minimum and maximum" in printed
+    assert "1 utterances of 'bliss', which is no emotion here" in printed
 
 
 def test_segments_are_cut_where_the_database_says(tmp_path):

@@ -1,4 +1,4 @@
-"""Corpora by name: what a user may write in a branch's list, and what is said when it is wrong."""
+"""Corpora by name: what a user may write in a branch's list, and the message when it is wrong."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -85,13 +85,13 @@ def test_bare_key_of_a_corpus_that_cannot_be_fetched_says_all_ways_out(tmp_path,
     monkeypatch.setitem(CORPORA, "emodb", replace(corpus, release=lambda: release))
     with pytest.raises(UserError) as error:
         read("emodb")
-    said = str(error.value)
-    assert said.startswith("data.audio.corpora: emodb: could not be fetched")
+    message = str(error.value)
+    assert message.startswith("data.audio.corpora: emodb: could not be fetched")
     for source in release.sources:
         for url in source.file.urls:
-            assert f"\n  {url}: connection failed" in said
-    assert f"put download.zip or emodb_2.0.zip into {tmp_path}/downloads/emodb yourself" in said
-    assert "data.audio.corpora=[emodb:/path/to/emodb], a folder that holds wav/03a01Fa.wav" in said
+            assert f"\n  {url}: connection failed" in message
+    assert f"put download.zip or emodb_2.0.zip into {tmp_path}/downloads/emodb yourself" in message
+    assert "data.audio.corpora=[emodb:/path/to/emodb], a folder that holds wav/03a01Fa.wav" in message
 
 
 def test_missing_folder_says_where_it_was_looked_for(tmp_path, monkeypatch):

@@ -54,8 +54,8 @@ def test_emodb_files_may_lie_in_the_folder_itself_and_come_sorted(tmp_path):
 def test_foreign_names_are_left_out_and_counted(tmp_path, capsys):
     touch(tmp_path, "03a01Fa.wav", "._03a01Fa.wav", "noise.wav")
     assert len(emodb.read(tmp_path)) == 1
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1 and "left out 2 file(s)" in said and "._03a01Fa.wav" in said
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and "left out 2 file(s)" in printed and "._03a01Fa.wav" in printed
 
 
 def test_a_folder_of_nothing_but_foreign_names_is_an_error_that_names_one(tmp_path):

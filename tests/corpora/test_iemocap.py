@@ -24,7 +24,7 @@ HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
 
 def label(turn: str, code: str, vad: str = "2.5000, 2.5000, 2.5000") -> str:
-    """Return the block of a turn as the label files have it: the summary, then what each annotator said."""
+    """Return the block of a turn as the label files have it: the summary, then what each annotator wrote."""
     votes = "C-E2:\tNeutral;\t()\nA-E3:\tval 3; act 2; dom  2;\t(rêveur)\n\n"
     return f"[6.2901 - 8.2357]\t{turn}\t{code}\t[{vad}]\n{votes}"
 
@@ -93,9 +93,11 @@ def test_ratings_off_the_scale_are_left_out_and_said_and_the_turn_stays(tmp_path
     first, last = read(tmp_path)[["valence", "arousal", "dominance"]].to_numpy().tolist()
     assert math.isnan(first[0]) and first[1:] == [4.0, 3.0]
     assert last[:2] == [1.0, 5.0] and math.isnan(last[2])
-    said = capsys.readouterr().out
-    assert "left out 2 rating(s) off the scale of 1 to 5, the first valence 5.5 of iemocap/Ses01F_impro01_F000" in said
-    assert "2 of 2 labelled turns have no transcript, the first iemocap/Ses01F_impro01_F000" in said
+    printed = capsys.readouterr().out
+    assert (
+        "left out 2 rating(s) off the scale of 1 to 5, the first valence 5.5 of iemocap/Ses01F_impro01_F000" in printed
+    )
+    assert "2 of 2 labelled turns have no transcript, the first iemocap/Ses01F_impro01_F000" in printed
 
 
 def test_damaged_lines_are_counted_and_named_and_the_others_read(tmp_path, capsys):
@@ -137,9 +139,9 @@ def test_the_whole_corpus_with_another_number_of_utterances_warns_and_a_part_doe
         turn = f"Ses0{session}F_impro01_F000"
         write_dialogue(tmp_path, turn[:14], label(turn, "hap"), f"{turn} [1-2]: Hi.\n")
         iemocap.read(tmp_path)
-        said = capsys.readouterr().out
-        assert ("the published corpus has 5531" in said) == (session == 5)
-    assert said.startswith("iemocap: 5 utterances of anger, happiness, excitement, sadness, neutral;")
+        printed = capsys.readouterr().out
+        assert ("the published corpus has 5531" in printed) == (session == 5)
+    assert printed.startswith("iemocap: 5 utterances of anger, happiness, excitement, sadness, neutral;")
 
 
 # ---- leave one session out

@@ -11,7 +11,7 @@ from emopipe.corpora import msp_podcast
 from emopipe.io.errors import UserError
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
-SAID = "mapped linearly from the scale of 1 to 7"
+MAPPED = "mapped linearly from the scale of 1 to 7"
 
 
 def write(folder: Path, *lines: str, header: str = HEADER) -> None:
@@ -43,8 +43,8 @@ def test_a_turn_has_emotion_rescaled_ratings_speaker_set_words_and_audio(tmp_pat
     assert (second.emotion, second.speaker, second.sex, second.split) == ("contempt", "", "", "train")
     assert second.valence == pytest.approx(1 + 2.777778 * 4 / 6, abs=1e-6) and math.isnan(second.dominance)
     assert (third.emotion, third.split) == ("", "dev")
-    said = capsys.readouterr().out
-    assert SAID in said and "2 of 3 utterances have no transcript" in said
+    printed = capsys.readouterr().out
+    assert MAPPED in printed and "2 of 3 utterances have no transcript" in printed
 
 
 def test_every_class_has_its_emotion(tmp_path):
@@ -58,8 +58,8 @@ def test_further_test_sets_are_left_out_and_counted(tmp_path, capsys):
     sets = ("Train", "Test2", "Development", "Test3", "Test1", "Test2")
     write(tmp_path, *(f"MSP-PODCAST_0001_000{i}.wav,A,4,4,4,1,Male,{name}" for i, name in enumerate(sets)))
     assert read(tmp_path)["split"].tolist() == ["train", "dev", "test"]
-    said = capsys.readouterr().out
-    assert "left out 3 of 6 utterances: Test2 and Test3" in said and "so there are no transcripts" in said
+    printed = capsys.readouterr().out
+    assert "left out 3 of 6 utterances: Test2 and Test3" in printed and "so there are no transcripts" in printed
 
 
 @pytest.mark.parametrize(

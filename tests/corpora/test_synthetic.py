@@ -35,7 +35,7 @@ def corpus(folder: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def heard(corpus: pd.DataFrame) -> pd.DataFrame:
+def measured(corpus: pd.DataFrame) -> pd.DataFrame:
     """Return the median loudness (dB), brightness and tempo (letters per second) of each emotion."""
     rows = []
     for path, transcript in zip(corpus["path"], corpus["transcript"], strict=True):
@@ -160,8 +160,8 @@ def test_transcripts_are_clean(corpus: pd.DataFrame) -> None:
     assert corpus["transcript"].str.fullmatch(r"[A-Z][A-Za-z, ]+[.!]").all()
 
 
-def test_voices_follow_the_literature(heard: pd.DataFrame) -> None:
-    loudness, brightness, tempo = heard["loudness"], heard["brightness"], heard["tempo"]
+def test_voices_follow_the_literature(measured: pd.DataFrame) -> None:
+    loudness, brightness, tempo = measured["loudness"], measured["brightness"], measured["tempo"]
     assert loudness["anger"] > loudness["happiness"] > loudness["neutral"] > loudness["sadness"] + 3
     assert brightness["anger"] > brightness["neutral"] > brightness["sadness"]
     assert tempo["anger"] > tempo["neutral"] > tempo["sadness"] * 1.15

@@ -57,22 +57,22 @@ def test_an_archive_put_there_by_hand_comes_first(publish, cache):
     assert below(fetch_corpus("k", of(FILES, *sources))) == FILES
 
 
-def test_a_full_disk_is_said_and_what_came_is_kept(publish, cache):
+def test_a_full_disk_is_named_and_what_came_is_kept(publish, cache):
     """A limit on the size of files fails a write in the middle, as a full disk does."""
     server = publish({"a": ONE["one.csv"]})
     client = start_client(
         server, "single", "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))"
     )
-    _, said = client.communicate(timeout=60)
+    _, printed = client.communicate(timeout=60)
     assert client.returncode == 1
-    assert "cannot be written (File too large); what was received is kept in" in said
-    assert "EMOPIPE_CACHE" in said and "Traceback" not in said
+    assert "cannot be written (File too large); what was received is kept in" in printed
+    assert "EMOPIPE_CACHE" in printed and "Traceback" not in printed
     assert (cache / "downloads" / "k" / "one.csv.part").stat().st_size == 30_000
     assert below(fetch_corpus("k", single(server, "a"))) == ONE
     assert server.asked[-1][1] == "bytes=30000-"
 
 
-def test_a_disk_that_is_too_small_is_said_before_the_download(publish):
+def test_a_disk_that_is_too_small_is_named_before_the_download(publish):
     server = publish({"a": ONE["one.csv"]})
     with pytest.raises(UserError, match=r"1000000000000 MB are needed and \d+ MB are free"):
         fetch_corpus("k", replace(single(server, "a"), size=10**18))

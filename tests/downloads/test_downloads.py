@@ -48,7 +48,7 @@ def test_a_server_that_is_killed_three_times_costs_nothing_twice(key, publish, c
     assert sorted(path.name for path in (cache / "downloads").iterdir()) == [f"{key}.lock"]
 
 
-def test_a_server_that_stays_away_is_said_and_the_next_run_goes_on(publish, cache, monkeypatch):
+def test_a_server_that_stays_away_is_named_and_the_next_run_goes_on(publish, cache, monkeypatch):
     monkeypatch.setattr(transfer, "WAITS", (0.01,))
     server = publish({"a": ONE["one.csv"]}, deaths=[30_000], down=-1)
     with pytest.raises(UnavailableError, match=rf"(?s){server.url}/a: connection failed \(.*put one\.csv into {cache}"):

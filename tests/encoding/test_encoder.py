@@ -19,7 +19,7 @@ from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
 from emopipe.io.errors import UserError
 from helpers.clips import clip
-from helpers.small_demo import SMALL, write_params
+from helpers.small_corpus import SMALL, write_params
 from stages import encode
 
 RATE = 16_000
@@ -102,9 +102,11 @@ def tone(hertz: float, seconds: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("features", ["frozen", "both"])
-def test_every_utterance_is_encoded_at_every_speed_within_the_limit(demo, tmp_path, monkeypatch, folders, features):
+def test_a_corpus_is_encoded_at_every_speed_within_the_limit(
+    small_corpus, tmp_path, monkeypatch, folders, features
+):
     folder = tmp_path / "repository"
-    shutil.copytree(demo, folder)
+    shutil.copytree(small_corpus, folder)
     monkeypatch.chdir(folder)
     choices = {
         "encode.speed_perturbation": [0.8, 1.25], "encode.max_seconds": 1.0, "model.features": features,

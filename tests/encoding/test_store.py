@@ -71,8 +71,8 @@ def test_values_beyond_float16_are_refused_by_name(tmp_path):
 
 def test_an_unknown_utterance_is_named(tmp_path):
     store.write(tmp_path, encodings(1), 4, 3, {})
-    for asked in (["c/none"], ["c/u0", "c/none"]):
+    for names in (["c/none"], ["c/u0", "c/none"]):
         with pytest.raises(UserError, match="no encoding of c/none; run `dvc repro encode`"):
-            store.Store(tmp_path).rows(asked)
+            store.Store(tmp_path).rows(names)
     with pytest.raises(UserError, match="no encoding of c/u0"):
         store.Store(tmp_path).rows(["c/u0"], "speed=0.9")

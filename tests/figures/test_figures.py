@@ -248,7 +248,7 @@ def test_every_class_has_a_look_of_its_own():
     assert len(set(looks)) == len(EMOTIONS) == 13
 
 
-def test_a_temperature_that_was_not_fitted_is_said():
+def test_a_temperature_that_was_not_fitted_is_named():
     assert "not calibrated" in reliability.described({"temperature": None, "ece": 0.1, "ece_before": 0.1})
 
 

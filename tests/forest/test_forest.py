@@ -15,7 +15,8 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from emopipe.forest import saving
-from emopipe.forest.fitting import fit, require_two
+from emopipe.forest.fitting import fit
+from emopipe.forest.inputs import require_two_emotions
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
 from emopipe.schemas import tables
@@ -23,8 +24,9 @@ from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import TextItem, same_text
 from emopipe.schemas.vad import as_features, feature_names
 from emopipe.text import cross_fitting
-from emopipe.text.cross_fitting import unseen_vad
-from emopipe.training.cross_fitting import divide
+from emopipe.text.cross_fitting import out_of_sample_vad
+from emopipe.training.cross_fitting import folds
+from helpers.tiny_text import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Forest(
@@ -33,7 +35,7 @@ SETTINGS = Forest(
 )  # fmt: skip
 
 
-def grown(*branches: str) -> tuple[RandomForestClassifier, pd.DataFrame, list[str]]:
+def fitted(*branches: str) -> tuple[RandomForestClassifier, pd.DataFrame, list[str]]:
     draw, names = np.random.default_rng(0), feature_names(*(branches or ["text"]))
     vad = draw.uniform(1, 5, (120, len(names)))
     emotions = ["happiness" if row[0] > 3.3 else "anger" if row[1] > 3 else "sadness" for row in vad]
@@ -43,7 +45,7 @@ def grown(*branches: str) -> tuple[RandomForestClassifier, pd.DataFrame, list[st
 
 @pytest.mark.parametrize("branches", [["text"], ["audio"], ["text", "audio"]], ids=" and ".join)
 def test_a_forest_comes_back_as_it_was(tmp_path: Path, branches: list[str]):
-    model, vad, emotions = grown(*branches)
+    model, vad, emotions = fitted(*branches)
     saving.save(model, tmp_path / "forest.skops")
     loaded = saving.load(tmp_path / "forest.skops")
     np.testing.assert_array_equal(loaded.predict_proba(vad), model.predict_proba(vad))
@@ -58,10 +60,10 @@ def test_a_forest_has_the_same_bytes_in_every_process(tmp_path: Path):
     code = (
         "import sys; sys.path[:0] = ['tests/forest', 'tests', '.']\n"
         "from test_forest import *\n"
-        "saving.save(grown()[0], Path(sys.argv[1]))"
+        "saving.save(fitted()[0], Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=True, cwd=ROOT)
-    saving.save(grown()[0], tmp_path / "here")
+    saving.save(fitted()[0], tmp_path / "here")
     assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
     with ZipFile(tmp_path / "here") as archive:
         assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
@@ -99,7 +101,7 @@ def test_what_is_not_a_sound_forest_is_refused(tmp_path: Path):
 
 
 def test_a_tree_that_leads_nowhere_is_refused(tmp_path: Path):
-    saving.save(grown()[0], tmp_path / "good")
+    saving.save(fitted()[0], tmp_path / "good")
     bad = io.BytesIO()
     with ZipFile(tmp_path / "good") as source, ZipFile(bad, "w") as target:
         for entry in source.namelist():
@@ -117,11 +119,11 @@ def test_a_tree_that_leads_nowhere_is_refused(tmp_path: Path):
 
 
 def test_one_emotion_is_not_enough():
-    require_two(["anger", "sadness"], "text")
+    require_two_emotions(pd.Series(["anger", "sadness"]), "text")
     with pytest.raises(UserError, match=r"^data\.text: .* needs two emotions or more, .* 1 \(anger\)"):
-        require_two(["anger", "anger"], "text")
-    with pytest.raises(UserError, match=r"^data\.text and data\.audio: .* that both branches know have 0 \(none\)"):
-        require_two([], "both")
+        require_two_emotions(pd.Series(["anger", "anger"]), "text")
+    with pytest.raises(UserError, match=r"^data\.text and data\.audio: .* that both branches share have 0 \(none\)"):
+        require_two_emotions(pd.Series([], dtype=str), "both")
 
 
 # Cross-fitting
@@ -138,20 +140,21 @@ def table(speakers: int, per_speaker: int, **changes: object) -> pd.DataFrame:
 
 
 class Regressor:
-    """Stands in for a trained regressor and remembers what it saw."""
+    """Stands in for a trained regressor and remembers what it was trained on."""
 
     def __init__(self, rows: pd.DataFrame, sha256: str = "same") -> None:
         self.seen = set(same_text(rows["transcript"]))
-        self.settings = None
+        self.settings = settings("encoder")
         self.origin = type("Origin", (), {"sha256": sha256, "name": "encoder"})
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Regressor]:
-    """The regressors that cross-fitting trained; none may predict a text it has seen."""
+    """The regressors that cross-fitting trained; none may predict a text that it was trained on."""
     regressors: list[Regressor] = []
 
-    def fit(train, dev, *_):
+    def fit(train, dev, own, _):
+        assert own.ensemble_size == 1
         assert set(dev["split"]) <= {"dev"}
         assert train[list(DIMENSIONS)].notna().all(axis=None)
         regressors.append(Regressor(train))
@@ -170,22 +173,22 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Regressor]:
 def vad_of(tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def vad(rows: pd.DataFrame) -> pd.DataFrame:
         trained = Regressor(rows[(rows["split"] == "train") & rows["valence"].notna()])
-        return unseen_vad(rows, trained, 3, torch.device("cpu"), tmp_path)
+        return out_of_sample_vad(rows, trained, 3, torch.device("cpu"), tmp_path)
 
     return vad
 
 
-def test_no_vad_is_predicted_by_a_regressor_that_saw_the_text(made: list[Regressor], vad_of):
+def test_no_vad_is_predicted_by_a_regressor_that_was_trained_on_the_text(made: list[Regressor], vad_of):
     rows = table(7, 4)
     vad = vad_of(rows)
     assert len(made) == 3
     assert list(vad.index) == list(rows.index)
     assert vad.notna().all(axis=None)
-    assert (vad["valence"].groupby(rows["speaker"]).nunique() == 1).all()  # a speaker is in one part
+    assert (vad["valence"].groupby(rows["speaker"]).nunique() == 1).all()  # a speaker is in one fold
     assert set(vad["valence"]) == {1.0, 2.0, 3.0}
 
 
-def test_texts_that_two_parts_share_are_not_learnt_from(made: list[Regressor], vad_of):
+def test_texts_that_two_folds_share_are_not_trained_on(made: list[Regressor], vad_of):
     rows = table(6, 4)
     rows["transcript"] = [f"{'Hello ' * (i % 4 == 0)} {text}" for i, text in enumerate(rows["transcript"])]
     rows.loc[::4, "transcript"] = ["Hello there", "hello  THERE"] * 3
@@ -229,55 +232,55 @@ def test_test_and_dev_utterances_are_left_alone(made: list[Regressor], vad_of):
     assert list(vad_of(rows).index) == list(range(24))
 
 
-def parts_of(rows: pd.DataFrame, parts: int = 3) -> list[pd.DataFrame]:
-    return list(divide(rows, same_text(rows["transcript"]), parts))
+def folds_of(rows: pd.DataFrame, n_folds: int = 3) -> list[pd.DataFrame]:
+    return list(folds(rows, same_text(rows["transcript"]), n_folds))
 
 
 def test_few_speakers_are_divided_by_text():
     rows = table(2, 9)
-    parts = parts_of(rows)
-    assert sorted(len(part) for part in parts) == [6, 6, 6]
-    assert sorted(pd.concat(parts)["utterance"]) == sorted(rows["utterance"])
-    assert [list(p.index) for p in parts_of(rows)] == [list(p.index) for p in parts]
-    with pytest.raises(UserError, match=r"forest\.cross_fit: 3 parts, but only 1 training utterance\(s\) that differ"):
-        parts_of(rows.assign(transcript="the same"))
+    found = folds_of(rows)
+    assert sorted(len(fold) for fold in found) == [6, 6, 6]
+    assert sorted(pd.concat(found)["utterance"]) == sorted(rows["utterance"])
+    assert [list(p.index) for p in folds_of(rows)] == [list(p.index) for p in found]
+    with pytest.raises(UserError, match=r"forest\.cross_fit: 3 folds, but only 1 training utterance\(s\) that differ"):
+        folds_of(rows.assign(transcript="the same"))
 
 
-@pytest.mark.parametrize("speakers", [0, 2], ids=["no speaker is known", "fewer speakers than parts"])
-def test_no_dialogue_crosses_parts_where_speakers_cannot_be_kept_apart(speakers: int):
+@pytest.mark.parametrize("speakers", [0, 2], ids=["no speaker is known", "fewer speakers than folds"])
+def test_no_dialogue_crosses_folds_where_speakers_cannot_be_kept_apart(speakers: int):
     rows = table(2, 30)
     rows["session"] = [f"dialogue {i // 5}" for i in range(60)]
     rows["speaker"] = rows["speaker"] if speakers else ""
-    parts = parts_of(rows)
-    assert sorted(len(part) for part in parts) == [20, 20, 20]
-    sessions = [set(part["session"]) for part in parts]
+    found = folds_of(rows)
+    assert sorted(len(fold) for fold in found) == [20, 20, 20]
+    sessions = [set(fold["session"]) for fold in found]
     assert sum(map(len, sessions)) == len(set.union(*sessions)) == 12
 
 
-def test_no_known_speaker_crosses_parts_and_no_dialogue_of_unknown_ones():
+def test_no_known_speaker_crosses_folds_and_no_dialogue_of_unknown_ones():
     rows = table(5, 12)
     rows["session"] = [f"dialogue {i % 7}" for i in range(60)]
     rows.loc[rows["session"] < "dialogue 3", "speaker"] = ""
     known, unknown = (rows["speaker"] != ""), (rows["speaker"] == "")
-    part = pd.concat([own.assign(part=i)["part"] for i, own in enumerate(parts_of(rows))])
-    assert part[known].groupby(rows["speaker"]).nunique().eq(1).all()
-    assert part[unknown].groupby(rows["session"]).nunique().eq(1).all()
+    number = pd.concat([own.assign(fold=i)["fold"] for i, own in enumerate(folds_of(rows))])
+    assert number[known].groupby(rows["speaker"]).nunique().eq(1).all()
+    assert number[unknown].groupby(rows["session"]).nunique().eq(1).all()
 
 
-def test_neither_speaker_nor_session_crosses_parts_where_each_pair_has_its_own():
+def test_neither_speaker_nor_session_crosses_folds_where_each_pair_has_its_own():
     rows = table(6, 5)
     rows["session"] = [f"Ses0{i // 10}" for i in range(30)]  # as in IEMOCAP, of which three sessions are trained on
     for column in ("speaker", "session"):
-        found = [set(part[column]) for part in parts_of(rows)]
+        found = [set(fold[column]) for fold in folds_of(rows)]
         assert sum(map(len, found)) == rows[column].nunique()
-    assert len(parts_of(rows, 5)) == 5  # more than sessions: by speaker
-    assert all(part["speaker"].nunique() <= 2 for part in parts_of(rows, 5))
+    assert len(folds_of(rows, 5)) == 5  # more than sessions: by speaker
+    assert all(fold["speaker"].nunique() <= 2 for fold in folds_of(rows, 5))
 
 
 def test_sessions_of_two_corpora_with_one_name_are_two():
     rows = pd.concat([table(1, 6, session="1"), table(1, 6, session="1", corpus="other")], ignore_index=True)
     rows["utterance"], rows["speaker"] = [f"x/{i}" for i in range(12)], ""
-    assert [set(part["corpus"]) for part in parts_of(rows, 2)] in ([{"own"}, {"other"}], [{"other"}, {"own"}])
+    assert [set(fold["corpus"]) for fold in folds_of(rows, 2)] in ([{"own"}, {"other"}], [{"other"}, {"own"}])
 
 
 def test_another_encoder_is_refused(made: list[Regressor], vad_of, monkeypatch: pytest.MonkeyPatch):

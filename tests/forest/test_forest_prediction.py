@@ -55,7 +55,7 @@ def fitted(names: list[str], trees: int = 20) -> RandomForestClassifier:
     return RandomForestClassifier(trees, random_state=1).fit(TRAINING[names], TRAINING["emotion"])
 
 
-def test_a_forest_of_both_is_asked_of_what_both_branches_hold_out():
+def test_a_forest_of_both_predicts_what_both_branches_hold_out():
     inputs = held_out_inputs(fitted(BOTH), TABLE, SPLITS)
     assert list(inputs) == ["utterance", "emotion", *BOTH, *METADATA]
     assert list(inputs["utterance"]) == list(TESTED["utterance"])
@@ -64,7 +64,7 @@ def test_a_forest_of_both_is_asked_of_what_both_branches_hold_out():
 
 
 @pytest.mark.parametrize("branch", ["text", "audio"])
-def test_a_forest_of_one_branch_is_asked_of_all_its_test_utterances_with_an_emotion(branch):
+def test_a_forest_of_one_branch_predicts_all_its_test_utterances_with_an_emotion(branch):
     inputs = held_out_inputs(fitted(feature_names(branch)), TABLE, SPLITS)
     assert list(inputs["utterance"]) == [f"c/{branch}", *TESTED["utterance"]]
     assert (inputs["emotion"] != "").all()

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import ENVIRONMENT
 
 STAGES = [

@@ -11,7 +11,7 @@ import pytest
 
 from emopipe.corpora.catalogue import CORPORA
 from emopipe.downloads import transfer
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.publisher import Publisher
 
 RELEASES = {key: corpus.release() for key, corpus in CORPORA.items() if corpus.release}

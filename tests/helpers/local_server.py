@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request, of which nothing is said."""
+    """One request, of which nothing is printed."""
 
     protocol_version = "HTTP/1.1"
 

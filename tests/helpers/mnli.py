@@ -24,8 +24,10 @@ from helpers.tiny_text import PARAMS, SMALL, WORDS
 
 LEVELS = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["evaluate"]["hypotheses"]
 HYPOTHESES = Hypotheses.model_validate(LEVELS)
-SAID = {word for levels in LEVELS.values() for text in levels.values() for word in re.findall(r"\w+|\.", text.lower())}
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({*WORDS, *SAID})]
+HYPOTHESIS_WORDS = {
+    word for levels in LEVELS.values() for text in levels.values() for word in re.findall(r"\w+|\.", text.lower())
+}
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({*WORDS, *HYPOTHESIS_WORDS})]
 LIMIT = 24  # tokens
 COMMON = {"vocab_size": len(VOCABULARY), "pad_token_id": 0}
 FAMILIES: dict[str, Callable[[], PretrainedConfig]] = {

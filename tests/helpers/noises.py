@@ -13,7 +13,7 @@ from emopipe.backbones.loading import load
 from emopipe.encoding import store
 from emopipe.parameters import Runtime
 from helpers.clips import clip
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 LABELS = ["high", "low"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 ALONE = ENVIRONMENT | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def start(folder: Path, *command: str, environment: dict[str, str] = ENVIRONMENT, **others: object) -> subprocess.Popen:
-    """Start a command in a session of its own; what it says is lost unless ``others``, which go to Popen, catch it."""
+    """Start a command in a session of its own; its output is lost unless ``others``, which go to Popen, catch it."""
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, start_new_session=True, **(streams | others)
@@ -32,7 +32,7 @@ def start(folder: Path, *command: str, environment: dict[str, str] = ENVIRONMENT
 def start_stage(
     folder: Path, stage: str, before: Sequence[str] = (), limit: Callable[[], None] | None = None
 ) -> subprocess.Popen:
-    """Start a stage of this checkout, wherever the folder lies; what it says on stderr is kept."""
+    """Start a stage of this checkout, wherever the folder lies; what it prints on stderr is kept."""
     return start(
         folder, *before, sys.executable, "-m", f"stages.{stage}", environment=ALONE, preexec_fn=limit,
         stderr=subprocess.PIPE,
@@ -40,11 +40,11 @@ def start_stage(
 
 
 def end(process: subprocess.Popen, expected: int = 0) -> str:
-    """Wait for a stage, and return what it said."""
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == expected, said
-    assert "Traceback" not in said, said
-    return said
+    """Wait for a stage, and return what it printed."""
+    _, printed = process.communicate(timeout=300)
+    assert process.returncode == expected, printed
+    assert "Traceback" not in printed, printed
+    return printed
 
 
 def leave_nothing_running(session: int, started: set[int]) -> None:

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, Rejection
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 ORIGIN = {"name": "/weights/base", "family": "whisper", "revision": "r1", "sha256": "5" * 64, "licence": "MIT"}
 METADATA = ["utterance", "corpus", "speaker", "sex", "language"]
@@ -115,9 +115,9 @@ def _ratings(test, branch, names, others, generator):
     for i, model in enumerate(["trained", *others]):
         for name in names:
             noise = (0.8 + 0.5 * i) * generator.normal(size=len(test))
-            said = np.full(len(test), 3.0) if model == "mean" else test[name] + noise
+            predicted = np.full(len(test), 3.0) if model == "mean" else test[name] + noise
             own = test[METADATA].assign(branch=branch, model=model, dimension=name, truth=test[name])
-            found.append(own.assign(prediction=said))
+            found.append(own.assign(prediction=predicted))
     return pd.concat(found, ignore_index=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 OUTPUTS = {
     stage: [

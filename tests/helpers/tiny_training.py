@@ -14,7 +14,7 @@ from emopipe.training.data import ExampleDataset
 from emopipe.training.fitting import Recipe, Run, TrainingData, fit
 from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.tracking import Tracker
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 CPU = torch.device("cpu")
 PARAMS = ROOT / "params.yaml"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from helpers.clones import SMALL, STAGES, Clone, cloned, small_encoder
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import end, kill, mounted, start, start_stage, writes_at_most
 from helpers.stage_outputs import clear, made, whole
 from stages import resample
@@ -76,10 +76,10 @@ LIMITS = {
 def test_a_stage_whose_disk_is_full_says_so_and_the_next_run_finishes(project, stage):
     folder, _, expected = project
     clear(folder, stage)
-    said = end(start_stage(folder, stage, limit=writes_at_most(LIMITS[stage])), expected=1)
-    last = said.splitlines()[-1]
+    printed = end(start_stage(folder, stage, limit=writes_at_most(LIMITS[stage])), expected=1)
+    last = printed.splitlines()[-1]
     assert last.startswith("error: ")
-    assert "File too large; raise the limit" in last or "is the disk full?" in last or "No space left" in last, said
+    assert "File too large; raise the limit" in last or "is the disk full?" in last or "No space left" in last, printed
     whole(folder, stage, expected[stage])
     end(start_stage(folder, stage))
     assert made(folder, stage) == expected[stage]
@@ -90,8 +90,8 @@ def test_a_training_names_the_folder_whose_disk_is_full(project, place):
     folder, _, expected = project
     clear(folder, "finetune_audio")
     before = mounted(folder / place, "size=8k")
-    said = end(start_stage(folder, "finetune_audio", before), expected=1).splitlines()[-1]
-    assert said.startswith(f"error: {place}") and "No space left on device; make room on that disk" in said
+    printed = end(start_stage(folder, "finetune_audio", before), expected=1).splitlines()[-1]
+    assert printed.startswith(f"error: {place}") and "No space left on device; make room on that disk" in printed
     shutil.rmtree(folder / place)  # where it was mounted
     end(start_stage(folder, "finetune_audio"))
     assert made(folder, "finetune_audio") == expected["finetune_audio"]
@@ -123,8 +123,8 @@ def test_two_trainings_of_one_stage_do_not_disturb_each_other(project):
     while not (folder / ".checkpoints/finetune_audio.lock").exists():
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)
-    said = end(start_stage(folder, "finetune_audio"), expected=1)
-    assert "finetune_audio: another run of it is under way in this folder; wait for its end, or stop it" in said
+    printed = end(start_stage(folder, "finetune_audio"), expected=1)
+    assert "finetune_audio: another run of it is under way in this folder; wait for its end, or stop it" in printed
     first.send_signal(signal.SIGCONT)
     end(first)
     assert made(folder, "finetune_audio") == expected["finetune_audio"]
@@ -152,14 +152,14 @@ def wait_for_the_first_recordings(clone: Clone) -> None:
         time.sleep(0.02)
 
 
-def test_two_runs_of_dvc_at_once_the_second_is_told_and_the_third_has_nothing_to_do(clone):
+def test_two_runs_of_dvc_at_once_the_second_is_refused_and_the_third_has_nothing_to_do(clone):
     first = dvc(clone, "repro", "split")
     wait_for_the_first_recordings(clone)
     second = dvc(clone, "repro", "split")
-    said, _ = second.communicate(timeout=120)
+    printed, _ = second.communicate(timeout=120)
     assert second.returncode != 0
     assert first.poll() is None, "the first was too quick for the second"
-    assert "is busy, it is being blocked by" in said or "Unable to acquire lock" in said
+    assert "is busy, it is being blocked by" in printed or "Unable to acquire lock" in printed
     output, _ = first.communicate(timeout=300)
     assert first.returncode == 0, output
     third = clone.run("dvc", "repro", "split")

@@ -23,7 +23,7 @@ from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Utterance, write_manifest
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.processes import ALONE, as_anybody, end, kill, mounted, start_stage, writes_at_most
 from helpers.stage_outputs import OUTPUTS, clear, made, whole
 from stages import resample
@@ -86,7 +86,7 @@ def test_what_cannot_be_written_is_one_message_and_the_next_run_finishes(noisy, 
     else:
         before = as_anybody()
         splits.chmod(0o555)
-    said = end(start_stage(noisy, "split", before, limit), expected=1)
+    printed = end(start_stage(noisy, "split", before, limit), expected=1)
     splits.chmod(0o755)
     reason = {
         "full": "No space left on device; make room on that disk",
@@ -94,8 +94,8 @@ def test_what_cannot_be_written_is_one_message_and_the_next_run_finishes(noisy, 
         "read-only": "Read-only file system; mount that file system for writing",
         "forbidden": "Permission denied; give yourself the right to it",
     }[fault]
-    assert said.count("\n") == 1
-    assert said.startswith("error: data/splits/") and f".csv: {reason}" in said and ", then run again" in said
+    assert printed.count("\n") == 1
+    assert printed.startswith("error: data/splits/") and f".csv: {reason}" in printed and ", then run again" in printed
     assert not made(noisy, "split")  # not a half of a file
     end(start_stage(noisy, "split"))
     assert len(made(noisy, "split")) == len(OUTPUTS["split"])
@@ -126,7 +126,7 @@ def test_a_file_keeps_its_content_until_the_new_one_is_whole(tmp_path):
     assert [file.read_text() for file in path.parent.iterdir()] == ["old"]
 
 
-def test_of_two_runs_that_write_one_file_one_is_whole_and_the_other_is_told(tmp_path):
+def test_of_two_runs_that_write_one_file_one_is_whole_and_the_other_fails(tmp_path):
     path = tmp_path / "table.csv"
     second = f"from pathlib import Path; from emopipe.schemas.tables import write_csv; import pandas; " \
         f"write_csv(pandas.DataFrame({{'a': [2]}}), Path({str(path)!r}))"  # fmt: skip

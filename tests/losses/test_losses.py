@@ -24,7 +24,7 @@ from emopipe.losses.classification import (
 )
 from emopipe.losses.regression import REGRESSION_LOSSES
 from emopipe.training.parameters import RegressionLoss
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 TRAIN = Train.load(path=ROOT / "params.yaml")
 KINDS = ["cross_entropy", "focal", "balanced_softmax", "distributional_ranking"]

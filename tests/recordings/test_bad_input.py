@@ -223,7 +223,7 @@ def test_every_dialect_of_a_spreadsheet_gives_the_same_manifest(separator, encod
 # ---- speakers and sets
 
 
-def test_a_class_with_one_speaker_is_in_one_set_and_left_out_aloud_where_it_cannot_be_learnt(capsys):
+def test_a_class_with_one_speaker_is_in_one_set_and_left_out_aloud_where_it_has_no_training_speaker(capsys):
     table(speaker_rows(10))
     run(fetch.main, resample.main, allowed=0.0)
     manifest = read_manifest(resample.AUDIO)
@@ -235,8 +235,10 @@ def test_a_class_with_one_speaker_is_in_one_set_and_left_out_aloud_where_it_cann
         division, _ = split_and_leaks()
         fear = division[division["emotion"] == "fear"]
         assert fear["split"].tolist() in (["train"], [])
-        said = "1 of 30 utterances left out: no training utterance has their emotion (fear)" in capsys.readouterr().out
-        assert said == fear.empty and len(division) == 30 - fear.empty, k
+        reported = (
+            "1 of 30 utterances left out: no training utterance has their emotion (fear)" in capsys.readouterr().out
+        )
+        assert reported == fear.empty and len(division) == 30 - fear.empty, k
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_values_that_are_no_numbers(tmp_path, value):
     assert reason(tmp_path / "a.wav") == f"1 NaN or infinite sample(s) in frames {BLOCK} to {BLOCK + 999}"
 
 
-def test_nothing_to_hear(tmp_path):
+def test_a_recording_without_sound_is_refused(tmp_path):
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
     assert reason(tmp_path / "none.wav") == "no samples"
     soundfile.write(tmp_path / "zeros.wav", np.zeros(48_000), 48_000)

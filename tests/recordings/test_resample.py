@@ -102,7 +102,7 @@ def test_a_recording_that_is_no_longer_what_was_fetched_stops_the_run_by_name(wo
     for path in paths:
         soundfile.write(path, noise(9_000), 16_000)
     rows = [row(f"x/{path.stem}", str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
-    run(rows)  # as long as nothing changes, nothing is said
+    run(rows)  # as long as nothing changes, nothing is printed
     convert_all = resample.convert_all
 
     def converted(*arguments) -> list:
@@ -134,7 +134,7 @@ def test_stage_goes_on_at_exactly_the_allowed_share(workspace):
     assert (len(kept), len(rejected)) == (1, 1)
 
 
-def test_stage_with_nothing_to_hear_writes_headers(workspace):
+def test_stage_without_recordings_writes_headers(workspace):
     kept, rejected = run([])
     assert len(kept) == 0 and len(rejected) == 0
 

@@ -218,14 +218,14 @@ def test_the_worst_ratings_are_those_with_the_largest_error(made):
     assert [row[4].lstrip("+−") for row in rows] == [score(error) for error in errors[:10]]
 
 
-def test_what_cannot_be_heard_or_read_has_no_column_and_names_are_escaped():
+def test_what_has_no_recording_or_transcript_has_no_column_and_names_are_escaped():
     rows = [(f"c/odd #{i}?", "fear", "anger", 0.5 + i / 10) for i in range(3)] + [("c/right", "anger", "anger", 0.9)]
     table = pd.DataFrame(rows, columns=["utterance", "truth", "prediction", "p_anger"])
     silent = mistakes.emotions(table, "audio", mistakes.Utterances({}, ()))
     assert silent.columns == ["utterance", "truth", "prediction", "confidence"]
     assert [row[0].text for row in silent.rows] == ["c/odd #2?", "c/odd #1?", "c/odd #0?"]
-    heard = mistakes.emotions(table, "audio", mistakes.Utterances({}, {"c/odd #1?"}))
-    assert [row[-1].audio for row in heard.rows] == ["", "../data/audio/c/odd%20%231%3F.flac", ""]
+    found = mistakes.emotions(table, "audio", mistakes.Utterances({}, {"c/odd #1?"}))
+    assert [row[-1].audio for row in found.rows] == ["", "../data/audio/c/odd%20%231%3F.flac", ""]
 
 
 def test_it_holds_the_numbers(made):
@@ -341,7 +341,7 @@ def test_a_forest_of_audio_is_reported_beside_those_of_one_branch(tmp_path, fore
     assert "Confusion of forest emotions, shares of each row" in tables(page)
 
 
-def test_speakers_of_the_training_are_told(tmp_path):
+def test_speakers_of_the_training_are_named(tmp_path):
     rows = results.rows()
     rows.loc[rows["split"] == "test", "speaker"] = "synthetic/s00"
     text = Page(report(tmp_path, rows)).text
@@ -356,7 +356,7 @@ def test_the_text_regressor_is_trained_on_what_is_rated(tmp_path):
 
 
 @pytest.mark.parametrize(("branches", "off"), [((True, False), 1), ((False, True), 1), ((False, False), 2)])
-def test_a_branch_that_is_off_is_said_in_a_line(branches, off, tmp_path):
+def test_a_branch_that_is_off_is_named_in_a_line(branches, off, tmp_path):
     page = Page(report(tmp_path, *(results.rows() if on else None for on in branches)))
     assert page.text.count("this branch is switched off") == off
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}

@@ -76,9 +76,9 @@ def test_the_stage_writes_sets_balance_and_leaks_of_both_branches(folder, capsys
     )
     assert tables.read(splits.TEXT_BALANCE, splits.TextBalance)["rated"].sum() == len(text)
     assert splits.AUDIO_LEAKS.read_text() == "kind,content,sets,utterances,action\n"
-    said = capsys.readouterr().out
-    assert "text: 120 of 120 utterances follow the audio split" in said
-    assert len(said.splitlines()) < 25
+    printed = capsys.readouterr().out
+    assert "text: 120 of 120 utterances follow the audio split" in printed
+    assert len(printed.splitlines()) < 25
 
 
 def test_the_stage_writes_tables_without_rows_for_a_branch_without_any(folder):

@@ -12,21 +12,21 @@ from helpers.partitions import NONE, corpora, manifest, partition, split_audio, 
 def test_text_follows_the_audio_split_by_utterance_and_by_speaker():
     rows = manifest()
     audio = split_audio(rows, partition(seed=3), None, {})
-    heard = audio[audio["utterance"].str.endswith(("u1", "u2"))]
-    text = split_text(rows, heard, partition(seed=9), None, {})
+    audio_split = audio[audio["utterance"].str.endswith(("u1", "u2"))]
+    text = split_text(rows, audio_split, partition(seed=9), None, {})
     expected = audio.groupby("speaker")["split"].first()
     assert (text["split"] == text["speaker"].map(expected)).all()
 
 
 def test_what_text_alone_has_of_a_speaker_follows_to_the_set_held_out_most():
     rows = manifest()
-    heard = split_audio(rows[rows.index % 2 == 0], partition("random", seed=4), None, {})
-    most = heard.groupby("speaker")["split"].agg(
+    audio_split = split_audio(rows[rows.index % 2 == 0], partition("random", seed=4), None, {})
+    most = audio_split.groupby("speaker")["split"].agg(
         lambda sets: next(s for s in ("test", "dev", "train") if s in set(sets))
     )
-    assert heard.groupby("speaker")["split"].nunique().max() == 3
-    text = split_text(rows, heard, partition(), None, {}).set_index("utterance")
-    known = heard.set_index("utterance")["split"]
+    assert audio_split.groupby("speaker")["split"].nunique().max() == 3
+    text = split_text(rows, audio_split, partition(), None, {}).set_index("utterance")
+    known = audio_split.set_index("utterance")["split"]
     assert text["split"][known.index].tolist() == known.tolist()
     alone = text.drop(index=known.index)
     assert alone["split"].tolist() == alone["speaker"].map(most).tolist()
@@ -55,7 +55,7 @@ def test_labels_are_merged_and_picked():
     assert set(text["emotion"]) == {"anger", "neutral", ""}  # sadness has VAD: the regressor may learn from it
 
 
-def test_an_emotion_that_cannot_be_learnt_is_left_out_or_refused_when_asked_for(capsys):
+def test_an_emotion_that_has_no_training_rows_is_left_out_or_refused_when_asked_for(capsys):
     rows = manifest()
     clean = split_audio(rows, partition(), None, {})
     lonely = clean.loc[clean["split"] == "test", "utterance"].iloc[0]
@@ -93,7 +93,7 @@ def test_a_regression_keeps_what_is_rated_whatever_its_emotion(capsys):
     assert set(split_audio(rows, partition(), ["sadness", "anger"], {}, ["arousal"])["emotion"]) == {"sadness", "anger"}
 
 
-def test_a_regression_may_test_on_an_emotion_that_it_did_not_hear():
+def test_a_regression_may_test_on_an_emotion_that_it_was_not_trained_on():
     rows = corpora()
     rows.loc[rows["corpus"] == "d", "emotion"] = "boredom"
     settings = partition("corpus", test_corpora=["d"])

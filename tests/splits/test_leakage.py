@@ -125,7 +125,7 @@ def test_a_reported_speaker_of_the_audio_split_is_found_in_the_text_too():
     rows.loc[rows["speaker"] == "c/s01", "split"] = "dev"
     audio, leaks = split_audio(rows, partition("official"), None, {})
     assert leaks["content"].tolist() == ["c/s00"]
-    words = rows[rows["split"] != "test"]  # no text of what is heard in test
+    words = rows[rows["split"] != "test"]  # no text of the audio test set
     both = pd.concat([words, manifest(corpus="d")], ignore_index=True)
     text, leaks = split_text(both, audio, partition(), None, {})
     assert leaks.to_dict("records") == [
@@ -184,14 +184,14 @@ def any_corpora(draw):
 
 @each_strategy
 @settings(max_examples=15, deadline=None)
-@given(rows=any_corpora(), heard=st.sampled_from([0.0, 0.5, 1.0]), seed=st.integers(0, 99))
-def test_nothing_crosses_sets_in_any_corpora_and_the_test_set_stays_whole(strategy, needs, rows, heard, seed):
+@given(rows=any_corpora(), share=st.sampled_from([0.0, 0.5, 1.0]), seed=st.integers(0, 99))
+def test_nothing_crosses_sets_in_any_corpora_and_the_test_set_stays_whole(strategy, needs, rows, share, seed):
     given_settings = partition(strategy, speaker_overlap="drop", seed=seed, **needs)
     with patch.object(branches, "_require_sets"):  # of so few speakers nobody may be left to train on
         audio, _ = split_audio(rows, given_settings, None, {})
         text, _ = split_text(rows, NONE, given_settings, None, {})
         reported, _ = split_audio(rows, partition("random", seed=seed), None, {})
-        reported = reported.sample(frac=heard, random_state=seed)
+        reported = reported.sample(frac=share, random_state=seed)
         both, _ = split_text(rows, reported, partition(speaker_overlap="drop", seed=seed), None, {})
     copies = audio.merge(rows[["utterance", "sha256"]], on="utterance")
     assert not _crosses(audio, audio["speaker"]) and not _crosses(copies, copies["sha256"])
@@ -200,12 +200,12 @@ def test_nothing_crosses_sets_in_any_corpora_and_the_test_set_stays_whole(strate
     drawn = assign(rows, given_settings, "split.audio")
     test = set(rows.loc[drawn == "test", "utterance"])
     assert test == set(text.loc[text["split"] == "test", "utterance"])
-    if (audio["split"] == "train").any():  # else no emotion is learnt, and none tested
+    if (audio["split"] == "train").any():  # else no emotion is trained on, and none tested
         assert test == set(audio.loc[audio["split"] == "test", "utterance"])
     tested = reported[reported["split"] == "test"]
-    learnt = both[both["split"] == "train"]
-    assert not set(learnt["utterance"]) & set(tested["utterance"])
-    assert not set(learnt["speaker"]) & set(tested["speaker"])
+    training = both[both["split"] == "train"]
+    assert not set(training["utterance"]) & set(tested["utterance"])
+    assert not set(training["speaker"]) & set(tested["speaker"])
 
 
 def _crosses(split, content):

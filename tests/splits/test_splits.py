@@ -34,7 +34,7 @@ def test_a_rare_class_reaches_every_set_when_its_speakers_allow():
     assert set(split.loc[split["emotion"] == "anger", "split"]) == {"train", "dev", "test"}
 
 
-def test_every_set_hears_both_sexes():
+def test_every_set_has_both_sexes():
     for seed in range(5):
         rows = manifest()
         split = split_audio(rows, partition(seed=seed), None, {})
@@ -257,7 +257,7 @@ def test_one_speaker_only_is_refused():
 
 
 @pytest.mark.parametrize(("speakers", "empty"), [(1, "train"), (2, "dev")])
-def test_who_leaves_one_out_of_too_few_is_told_which_set_is_empty(speakers, empty):
+def test_who_leaves_one_out_of_too_few_learns_which_set_is_empty(speakers, empty):
     with pytest.raises(UserError, match=f"the {empty} set is empty"):
         split_audio(manifest(speakers), partition("leave_one_speaker_out"), None, {})
 

@@ -20,7 +20,7 @@ from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.predictions import EmotionPrediction, VadPrediction, emotion_table, vad_table
 from emopipe.schemas.vad import AUDIO_VAD, TEXT_VAD, PredictedVad, as_features, feature_names
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from stages import evaluate
 
 VAD = list(DIMENSIONS)

@@ -1,4 +1,4 @@
-"""Every recipe trains: one epoch on the demo, on small networks of the recipe's architecture."""
+"""Every recipe trains: one epoch on the synthetic corpus, on small networks of the recipe's architecture."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import shutil
 import pytest
 import yaml
 
-from helpers.closure import ROOT
-from helpers.small_demo import SMALL, write_params
+from helpers.paths import ROOT
+from helpers.small_corpus import SMALL, write_params
 from stages import encode, finetune_audio, split
 
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir())
@@ -25,9 +25,9 @@ def choices(recipe: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_trains(recipe, demo, tmp_path, folders, monkeypatch, recwarn):
+def test_a_recipe_trains(recipe, small_corpus, tmp_path, folders, monkeypatch, recwarn):
     folder = tmp_path / "repository"
-    shutil.copytree(demo, folder)
+    shutil.copytree(small_corpus, folder)
     given = choices(recipe)
     family = next(family for start, family in FAMILIES.items() if str(given["model.backbone"]).startswith(start))
     layers = given["model.trainable_layers"]
@@ -45,12 +45,12 @@ def test_a_recipe_trains(recipe, demo, tmp_path, folders, monkeypatch, recwarn):
             assert config[group][name] == given[f"{group}.{name}"]
 
 
-def test_two_processes_encode_what_one_does(demo, tmp_path, monkeypatch):
+def test_two_processes_encode_what_one_does(small_corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     found = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        shutil.copytree(demo, folder)
+        shutil.copytree(small_corpus, folder)
         write_params(folder, SMALL | {"runtime.processes": processes, "model.features": "both"})
         monkeypatch.chdir(folder)
         encode.main()

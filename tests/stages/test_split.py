@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from emopipe.schemas import splits
-from helpers.closure import ROOT
-from helpers.small_demo import SMALL, write_params
+from helpers.paths import ROOT
+from helpers.small_corpus import SMALL, write_params
 from stages import fetch, resample, split
 
 OF_AUDIO = (splits.AUDIO, splits.AUDIO_BALANCE, splits.AUDIO_LEAKS)

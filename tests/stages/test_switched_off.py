@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.clones import STAGES
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.stage_outputs import OUTPUTS
 
 
@@ -19,7 +18,7 @@ def test_branches_that_are_switched_off_are_left_out(tmp_path, monkeypatch):
     params["runtime"]["threads"] = 1
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
-    for stage in STAGES:
+    for stage in (name for name in OUTPUTS if name != "code"):  # which reads no data
         import_module(f"stages.{stage}").main()
         assert all(Path(path).exists() for path in OUTPUTS[stage])
     scores = json.loads(Path("metrics/evaluation.json").read_text())

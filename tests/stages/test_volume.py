@@ -83,11 +83,11 @@ def test_twenty_thousand_utterances_pass_in_flat_memory(tmp_path, capsys):
         assert len(rejected) == -(-count // SILENT) and rejected["reason"].str.startswith("digital silence").all()
         assert sorted([*kept["utterance"], *rejected["utterance"]]) == sorted(raw["utterance"])
         assert len(list((place / "data/audio").rglob("*.flac"))) == len(kept)
-        heard, read = splits.read_audio(place / splits.AUDIO), splits.read_text(place / splits.TEXT)
-        assert heard["utterance"].tolist() == kept["utterance"].tolist()
-        assert read["utterance"].tolist() == raw["utterance"].tolist()
-        assert heard["speaker"].nunique() == SPEAKERS
-        assert (heard.groupby("speaker")["split"].nunique() == 1).all()
+        audio, text = splits.read_audio(place / splits.AUDIO), splits.read_text(place / splits.TEXT)
+        assert audio["utterance"].tolist() == kept["utterance"].tolist()
+        assert text["utterance"].tolist() == raw["utterance"].tolist()
+        assert audio["speaker"].nunique() == SPEAKERS
+        assert (audio.groupby("speaker")["split"].nunique() == 1).all()
     with capsys.disabled():
         print("", *(f"{stage}: " + ", ".join(f"{n:,}: {b / 2**20:.0f} MiB" for n, b in found.items())
                     for stage, found in peaks.items()), sep="\n")  # fmt: skip
@@ -100,7 +100,7 @@ FRAMES, DIM, LAYERS = 40, 64, 3
 
 def encodings(count: int):
     frames, statistics = np.ones((FRAMES, DIM), np.float32), np.ones((2, LAYERS, DIM), np.float32)
-    return (store.Encoding(f"many/{i}", 1.0, frames * (i % 1_000), statistics) for i in range(count))
+    return (store.StoredEncoding(f"many/{i}", store.ORIGINAL, frames * (i % 1_000), statistics) for i in range(count))
 
 
 @pytest.mark.parametrize("few, many", [(300, 3_000), pytest.param(FEW, MANY, marks=pytest.mark.slow)])
@@ -110,8 +110,9 @@ def test_the_store_is_written_and_read_in_the_memory_of_its_index(tmp_path, few,
         tracemalloc.start()
         store.write(folder, encodings(count), DIM, LAYERS, {})
         opened = store.Store(folder)
-        for i, (utterance, _, frames, _) in enumerate(opened):
-            assert (utterance, frames[-1, -1], opened.length(utterance)) == (f"many/{i}", i % 1_000, FRAMES)
+        for i, (utterance, _, frames, _) in enumerate(opened.encodings()):
+            (length,) = opened.lengths(opened.rows([utterance]))
+            assert (utterance, frames[-1, -1], length) == (f"many/{i}", i % 1_000, FRAMES)
         assert i == count - 1
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -13,7 +13,7 @@ from transformers import DistilBertConfig, DistilBertModel, RobertaConfig, Rober
 
 from emopipe.io.errors import UserError
 from emopipe.text import catalogue, encoders
-from emopipe.text.batches import Collate, items
+from emopipe.text.batches import Collate, examples
 from emopipe.text.prediction import predict
 from emopipe.text.saving import load as load_saved
 from emopipe.text.saving import save
@@ -49,7 +49,7 @@ def test_a_roberta_without_pooler_and_old_names_of_norms_load(tiny: Path, tmp_pa
     pretrained = encoders.load(str(folder))
     expected = network.state_dict()
     assert all(torch.equal(t, expected[n].half().float()) for n, t in pretrained.encoder.state_dict().items())
-    batch = Collate(pretrained.tokenizer)(items(["great day", "sad"], pretrained.tokenizer, 32).examples)
+    batch = Collate(pretrained.tokenizer)(examples(["great day", "sad"], pretrained.tokenizer, 32).examples)
     assert batch["input_ids"].shape == (2, 4)
 
 
@@ -81,7 +81,7 @@ def spoilt(tiny: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ("missing", r"missing: encoder\.layer\.0\.output\.dense\.weight"),
         ("renamed", r"unexpected: encoder\.layer\.0\.output\.denes\.weight"),
@@ -94,9 +94,9 @@ def spoilt(tiny: Path, how: str) -> None:
         ("wrong type", "not a text encoder .*hidden_size"),
     ],
 )
-def test_wrong_weights_are_refused(tiny: Path, how: str, said: str):
+def test_wrong_weights_are_refused(tiny: Path, how: str, message: str):
     spoilt(tiny, how)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         encoders.load(str(tiny))
 
 
@@ -131,14 +131,14 @@ def test_a_roberta_cannot_use_all_its_positions(tiny: Path, tmp_path: Path):
     RobertaModel(config).save_pretrained(folder)
     pretrained = encoders.load(str(with_tokenizer(tiny, folder, model_max_length=512)))
     assert encoders.longest(pretrained.tokenizer, pretrained.encoder) == 18
-    full = items(["day " * 40], pretrained.tokenizer, 18).examples
+    full = examples(["day " * 40], pretrained.tokenizer, 18).examples
     assert torch.isfinite(pretrained.encoder(**Collate(pretrained.tokenizer)(full)).last_hidden_state).all()
     with pytest.raises(UserError, match="reads 3 to 18 tokens"):
         encoders.check_tokens(19, pretrained)
 
 
 def test_segments_go_to_those_encoders_that_have_them(tiny: Path, tmp_path: Path):
-    assert "token_type_ids" in items(["day"], encoders.load(str(tiny)).tokenizer, 32).examples[0].tokens
+    assert "token_type_ids" in examples(["day"], encoders.load(str(tiny)).tokenizer, 32).examples[0].tokens
     folder = tmp_path / "distilbert"
     DistilBertModel(DistilBertConfig(vocab_size=40, dim=16, n_layers=2, n_heads=2, hidden_dim=32)).save_pretrained(
         folder

@@ -37,7 +37,7 @@ def test_ratings_are_those_of_the_zero_shot_pipeline(family: str, tmp_path: Path
             low, middle, high = (share[hypothesis] for hypothesis in LEVELS[name].values())
             assert value == pytest.approx(1 * low + 3 * middle + 5 * high, abs=1e-4)
     assert ((found >= 1) & (found <= 5)).all()
-    assert np.ptp(found) > 0.5  # it says different things
+    assert np.ptp(found) > 0.5  # texts differ
 
 
 def test_a_rating_does_not_depend_on_its_batch(tmp_path: Path):
@@ -58,15 +58,15 @@ def test_of_a_long_text_the_end_is_not_read_and_of_a_hypothesis_nothing_is_left_
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
         (("LABEL_0", "LABEL_1", "LABEL_2"), "LABEL_0, LABEL_1, LABEL_2, and not which of them is entailment"),
         (("entailment", "neutral", "Entail"), "and not which of them is entailment"),
         (("negative", "positive"), "negative, positive, and not"),
     ],
 )
-def test_a_model_that_does_not_name_entailment_is_refused(labels: tuple[str, ...], said: str, tmp_path: Path):
-    with pytest.raises(UserError, match=said):
+def test_a_model_that_does_not_name_entailment_is_refused(labels: tuple[str, ...], message: str, tmp_path: Path):
+    with pytest.raises(UserError, match=message):
         nli.load(str(written(tmp_path, labels=labels)))
 
 
@@ -106,7 +106,7 @@ def test_tied_embeddings_are_stored_once(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ("no head", r"missing: classifier\.dense\.weight, classifier\.dense\.bias"),
         ("another head", r"misshaped: classifier\.out_proj\.weight \[2, 16\] instead of \[3, 16\]"),
@@ -117,7 +117,7 @@ def test_tied_embeddings_are_stored_once(tmp_path: Path):
         ("broken", "not a text encoder with its tokenizer"),
     ],
 )
-def test_wrong_weights_are_refused(how: str, said: str, tmp_path: Path):
+def test_wrong_weights_are_refused(how: str, message: str, tmp_path: Path):
     folder = written(tmp_path)
     weights = folder / "model.safetensors"
     state, key = load_file(weights), "roberta.encoder.layer.0.output.dense.weight"
@@ -140,7 +140,7 @@ def test_wrong_weights_are_refused(how: str, said: str, tmp_path: Path):
             config.save_pretrained(folder)
         case "broken":
             (folder / "config.json").write_text(json.dumps({"model_type": "roberta", "hidden_size": "wide"}))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         nli.load(str(folder))
 
 

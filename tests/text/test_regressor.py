@@ -90,12 +90,12 @@ def test_a_block_moves_by_its_share_of_the_rate(layout: str):
     assert sorted(learning) == sorted(id(p) for p in regressor.parameters())  # each of them once
 
 
-def test_without_decay_all_learn_alike_whatever_the_layout():
+def test_without_decay_all_have_one_rate_whatever_the_layout():
     (tier,) = Regressor(build(AlbertConfig(**WIDE)), settings("any", layer_decay=1.0)).parameter_groups()
     assert tier.scale == 1
 
 
-def test_an_encoder_whose_blocks_cannot_be_told_is_refused():
+def test_an_encoder_whose_blocks_are_not_clear_is_refused():
     with pytest.raises(UserError, match=r"text\.layer_decay: which are the 3 blocks of a albert encoder"):
         blocks_of(build(AlbertConfig(**WIDE)))  # it has one block, used three times
 
@@ -105,13 +105,13 @@ def test_the_loss_is_that_of_standardised_ratings(tiny: Path, tmp_path: Path, lo
     trained, tracker = fitted(tiny, tmp_path, loss=loss)
     rows = sentences(60, 1)
     dev = rows[rows["split"] == "dev"]
-    gold, said = dev[list(DIMENSIONS)].to_numpy(), predict(trained, dev["transcript"], CPU)
+    gold, predicted = dev[list(DIMENSIONS)].to_numpy(), predict(trained, dev["transcript"], CPU)
     targets = trained.targets
-    ccc = np.mean([1 - concordance_cc(g, s) for g, s in zip(gold.T, said.T, strict=True)])  # whatever the unit
-    mse = mse_loss(*(targets.transform(torch.from_numpy(values)) for values in (said, gold))).item()
+    ccc = np.mean([1 - concordance_cc(g, p) for g, p in zip(gold.T, predicted.T, strict=True)])  # whatever the unit
+    mse = mse_loss(*(targets.transform(torch.from_numpy(values)) for values in (predicted, gold))).item()
     row = tracker.history[trained.epochs[0] - 1]
     assert row["dev/loss"] == pytest.approx({"mse": mse, "ccc": ccc, "mse_ccc": mse + ccc}[loss], rel=1e-4)
-    assert row["dev/mse"] == pytest.approx(((gold - said) ** 2).mean(), rel=1e-4)
+    assert row["dev/mse"] == pytest.approx(((gold - predicted) ** 2).mean(), rel=1e-4)
     assert row["dev/rmse"] == pytest.approx(row["dev/mse"] ** 0.5)
     assert row["dev/ccc"] == max(row["dev/ccc"] for row in tracker.history)
 
@@ -144,10 +144,10 @@ def test_bfloat16_is_of_the_training_alone(tiny: Path, tmp_path: Path):
     assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
     assert {p.dtype for p in weights[0].values()} == {torch.float32}
     texts = sentences(10, 2)["transcript"]
-    said = predict(trained, texts, CPU)
-    np.testing.assert_allclose(said, predict(whole, texts, CPU), atol=0.02)
+    predicted = predict(trained, texts, CPU)
+    np.testing.assert_allclose(predicted, predict(whole, texts, CPU), atol=0.02)
     saving.save(trained, tmp_path / "saved")
-    np.testing.assert_array_equal(predict(saving.load(tmp_path / "saved"), texts, CPU), said)
+    np.testing.assert_array_equal(predict(saving.load(tmp_path / "saved"), texts, CPU), predicted)
     assert trained.epochs == [1 + int(np.argmax([row["dev/ccc"] for row in tracker.history]))]
 
 

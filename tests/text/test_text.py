@@ -21,17 +21,18 @@ from emopipe.io.errors import UserError
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import TEXT, TextItem, rated
-from emopipe.schemas.vad import HEARD, LEARNT, Heard, Learnt, featured, features
+from emopipe.schemas.vad import AUDIO_VAD, TEXT_VAD, PredictedVad, as_features, feature_names
 from emopipe.text import encoders, saving
-from emopipe.text.batches import Collate, items
+from emopipe.text.batches import Collate, examples
 from emopipe.text.fitting import scores
 from emopipe.text.parameters import Anchors
 from emopipe.text.prediction import predict
 from emopipe.text.regressor import masked_mean
 from emopipe.text.zero_shot import Calibration, anchors
 from emopipe.training.networks import TargetScaler
+from emopipe.training.tracking import write_log
 from helpers.tiny_text import CPU, PARAMS, fitted, regressor, sentences, settings
-from stages import cross_fit_audio, finetune_text, fit_forest
+from stages import cross_fit_audio, cross_fit_text, finetune_text, fit_forest
 
 # Pooling, standardisation, batches
 
@@ -45,10 +46,10 @@ def test_masked_mean_is_the_mean_over_real_tokens():
 
 def test_first_pooling_takes_the_first_token(tiny: Path):
     model, pretrained = regressor(tiny, pooling="first")
-    batch = Collate(pretrained.tokenizer)(items(["a great day"], pretrained.tokenizer, 32).examples)
+    batch = Collate(pretrained.tokenizer)(examples(["a great day"], pretrained.tokenizer, 32).examples)
     with torch.no_grad():
         states = pretrained.encoder(**batch).last_hidden_state
-        torch.testing.assert_close(model.embed(**batch), states[:, 0])
+        torch.testing.assert_close(model.embedding(**batch), states[:, 0])
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
@@ -57,8 +58,8 @@ def test_a_prediction_does_not_depend_on_its_batch(tiny: Path, pooling: str):
     texts = ["great", "the day was a very very terrible day here today", "sad news"]
     collate = Collate(pretrained.tokenizer)
     with torch.no_grad():
-        together = model(**collate(items(texts, pretrained.tokenizer, 32).examples))
-        alone = torch.cat([model(**collate(items([t], pretrained.tokenizer, 32).examples)) for t in texts])
+        together = model(**collate(examples(texts, pretrained.tokenizer, 32).examples))
+        alone = torch.cat([model(**collate(examples([t], pretrained.tokenizer, 32).examples)) for t in texts])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -89,7 +90,7 @@ def test_scores_are_on_the_scale_of_one_to_five():
 # Training and saving
 
 
-def test_a_regressor_learns_what_the_words_say(tiny: Path, tmp_path: Path):
+def test_a_regressor_finds_valence_in_words(tiny: Path, tmp_path: Path):
     trained, tracker = fitted(tiny, tmp_path, epochs=20, learning_rate=0.01)
     assert tracker.history[-1]["train/loss"] < 0.7 * tracker.history[0]["train/loss"]
     assert trained.epochs == [1 + int(np.argmax([row["dev/ccc"] for row in tracker.history]))]
@@ -170,7 +171,7 @@ def test_calibration_is_least_squares_per_dimension():
 
 def test_the_log_has_six_decimals(tmp_path: Path):
     row = {"train/loss": 0.1, "train/learning_rate": 1, "dev/loss": 2, "dev/mse": 1 / 3, "dev/rmse": 0.5, "dev/mae": 0}
-    finetune_text.write_log([row, row], tmp_path / "log.csv")
+    write_log([row, row], tmp_path / "log.csv")
     assert (tmp_path / "log.csv").read_text() == (
         "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae\n"
         "1,0.100000,2.000000,0.333333,0.500000,0.000000\n"
@@ -193,7 +194,7 @@ def project(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     parameters["runtime"] |= {"threads": 1, "device": "cpu"}
     parameters["forest"] |= {"trees": 5, "cross_fit": 2}
     Path("params.yaml").write_text(yaml.safe_dump(parameters))
-    cross_fit_audio.main()  # says that there is nothing to hear
+    cross_fit_audio.main()  # the forest takes text alone: an empty table
     yield folder
     torch.use_deterministic_algorithms(False)
 
@@ -201,7 +202,7 @@ def project(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_the_stages_from_split_to_forest(project: Path):
     tables.write(sentences(60, 1), TEXT, TextItem)
     finetune_text.main()
-    fit_forest.main()
+    fit()
     first = hashes(project / "models")
     log = pd.read_csv("metrics/text/log.csv")
     assert list(log) == ["epoch", "train_loss", "val_loss", "val_mse", "val_rmse", "val_mae"]
@@ -209,20 +210,21 @@ def test_the_stages_from_split_to_forest(project: Path):
     assert list(forest.load().classes_) == ["happiness", "sadness"]
     shutil.rmtree("models")
     finetune_text.main()
-    fit_forest.main()
+    fit()
     assert hashes(project / "models") == first
 
 
-def teach(**forest: object) -> pd.DataFrame:
-    """Fit the forest with other parameters; return what it learnt from."""
+def fit(**forest: object) -> pd.DataFrame:
+    """Fit the forest with other parameters; return the VAD of text that it was given."""
     parameters = yaml.safe_load(Path("params.yaml").read_text())
     parameters["forest"] |= forest
     Path("params.yaml").write_text(yaml.safe_dump(parameters))
+    cross_fit_text.main()
     fit_forest.main()
-    return tables.read(LEARNT, Learnt)
+    return tables.read(TEXT_VAD, PredictedVad)
 
 
-def test_the_forest_learns_from_the_vad_that_is_asked_for(project: Path, tiny: Path, tmp_path: Path):
+def test_the_forest_is_fitted_on_the_vad_that_forest_vad_names(project: Path, tiny: Path, tmp_path: Path):
     rows = sentences(60, 1)
     rows.loc[rows.index[::7], list(DIMENSIONS)] = np.nan
     tables.write(rows, TEXT, TextItem)
@@ -230,50 +232,56 @@ def test_the_forest_learns_from_the_vad_that_is_asked_for(project: Path, tiny: P
     saving.save(trained)
     train = rows[rows["split"] == "train"].reset_index(drop=True)
 
-    learnt = teach(vad="gold")
+    given = fit(vad="gold")
     gold = rated(train)
     assert len(gold) < len(train)
-    assert list(learnt["utterance"]) == list(gold["utterance"])
+    assert list(given["utterance"]) == list(gold["utterance"])
     by_hand = RandomForestClassifier(5, random_state=42).fit(gold[list(DIMENSIONS)].to_numpy(), gold["emotion"])
     points = np.random.default_rng(0).uniform(1, 5, (500, 3))
-    chances = forest.load().predict_proba(featured(points, "text"))
+    chances = forest.load().predict_proba(as_features(points, "text"))
     np.testing.assert_array_equal(chances, by_hand.predict_proba(points))
 
-    learnt = teach(vad="in_sample")
-    assert list(learnt["utterance"]) == list(train["utterance"])
-    np.testing.assert_array_equal(learnt[features("text")], predict(trained, train["transcript"], CPU))
-    assert learnt[features("audio")].isna().all(axis=None)
+    given = fit(vad="in_sample")
+    assert list(given["utterance"]) == list(train["utterance"])
+    np.testing.assert_array_equal(given[list(DIMENSIONS)], predict(trained, train["transcript"], CPU))
 
-    learnt = teach(vad="out_of_sample")
+    given = fit(vad="out_of_sample")
     itself = predict(trained, train["transcript"], CPU)[:, 0]
-    assert ((learnt["text_valence"] != itself) == train["valence"].notna()).all()  # of others it knows nothing
+    assert ((given["valence"] != itself) == train["valence"].notna()).all()  # the others it was not trained on
     assert not Path(".checkpoints").exists()
 
 
-def test_both_branches_must_know_an_utterance_that_teaches(project: Path, tiny: Path, tmp_path: Path):
+def test_a_forest_of_both_branches_is_fitted_on_the_utterances_of_both(project: Path, tiny: Path, tmp_path: Path):
     rows = sentences(60, 1)
     tables.write(rows, TEXT, TextItem)
     saving.save(fitted(tiny, tmp_path, epochs=1)[0])
     parameters = yaml.safe_load(Path("params.yaml").read_text())
     parameters["model"]["task"] = "regression"
     Path("params.yaml").write_text(yaml.safe_dump(parameters))
-    with pytest.raises(UserError, match=r"data\.text and data\.audio: .* that both branches know have 0 \(none\)"):
-        teach(inputs="both")
-    heard = rows[rows["split"] == "train"].iloc[:20].assign(valence=7.5)  # a prediction may leave the scale
-    tables.write(heard[list(Heard.model_fields)], HEARD, Heard)
-    learnt = teach(inputs="both")
-    assert list(learnt["utterance"]) == list(heard["utterance"])
-    assert (learnt["audio_valence"] == 7.5).all()
-    assert list(forest.load().feature_names_in_) == features("text", "audio")
-    tables.write(heard.assign(emotion="fear")[list(Heard.model_fields)], HEARD, Heard)
-    with pytest.raises(UserError, match=rf"give {len(heard)} utterance\(s\) two emotions \(own/.* and fear\)"):
-        teach(inputs="both")
+    with pytest.raises(UserError, match=r"data\.text and data\.audio: .* that both branches share have 0 \(none\)"):
+        fit(inputs="both")
+    audio = rows[rows["split"] == "train"].iloc[:20].assign(valence=7.5)  # a prediction may leave the scale
+    tables.write(audio[list(PredictedVad.model_fields)], AUDIO_VAD, PredictedVad)
+    given = fit(inputs="both", vad="in_sample")
+    assert list(given["utterance"]) == list(rows.loc[rows["split"] == "train", "utterance"])
+    found = forest.load()
+    assert list(found.feature_names_in_) == feature_names("text", "audio")
+    joined = given.iloc[:20]
+    inputs = pd.concat(
+        [as_features(own[list(DIMENSIONS)].to_numpy(), branch) for branch, own in (("text", joined), ("audio", audio))],
+        axis=1,
+    )
+    by_hand = RandomForestClassifier(5, random_state=42).fit(inputs, joined["emotion"])
+    np.testing.assert_array_equal(found.predict_proba(inputs), by_hand.predict_proba(inputs))
+    tables.write(audio.assign(emotion="fear")[list(PredictedVad.model_fields)], AUDIO_VAD, PredictedVad)
+    with pytest.raises(UserError, match=rf"give {len(audio)} utterance\(s\) two emotions \(own/.* and fear\)"):
+        fit(inputs="both")
 
 
 def test_without_text_the_stages_leave_empty_outputs(project: Path):
     tables.write(sentences(60, 1).head(0), TEXT, TextItem)
     finetune_text.main()
-    fit_forest.main()
+    fit()
     assert saving.load() is None
     assert forest.load() is None
     assert Path("metrics/text/log.csv").read_text() == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae\n"

@@ -24,7 +24,7 @@ from emopipe.training.cross_fitting import cross_fit_predict
 from emopipe.training.fitting import Run
 from emopipe.training.parameters import CrossFitting
 from emopipe.training.tracking import Tracker
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.tiny_text import CPU, fitted, sentences
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -23,7 +23,7 @@ from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Restarts
 from emopipe.training.trainer import ByLength
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from helpers.tiny_training import (
     PARAMS,
     KilledError,
@@ -127,7 +127,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(monkeypatch):
         torch.testing.assert_close(gradients[size], gradients[None], rtol=1e-5, atol=1e-7)
 
 
-def test_refit_learns_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
+def test_refit_trains_for_as_long_and_with_the_rates_of_the_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "dropout", 0.0)  # looking at dev uses random numbers up
 
     def refitted(dataset: ExampleDataset, epochs: int, where: str) -> tuple[Network, int]:

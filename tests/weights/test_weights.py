@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from emopipe.backbones.loading import load
 from emopipe.io.errors import UserError
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_unknown_names_are_refused(name, message):
         load(name)
 
 
-def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"nobody/nothing is not in .* and could not be fetched"):
         load("nobody/nothing")

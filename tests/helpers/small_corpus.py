@@ -1,4 +1,4 @@
-"""A folder with the demo corpus, small, for stages that run in the tests' own process."""
+"""A folder with the synthetic corpus, small, for stages that run in the tests' own process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from stages import fetch, resample, split
 
 SMALL = {"data.synthetic.speakers": 6, "data.synthetic.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}
@@ -28,9 +28,9 @@ def write_params(folder: Path, changes: dict[str, object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Return a folder with the demo corpus, resampled and split."""
-    folder = tmp_path_factory.mktemp("demo")
+def small_corpus(tmp_path_factory):
+    """Return a folder with the synthetic corpus, resampled and split."""
+    folder = tmp_path_factory.mktemp("corpus")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run(["git", *author, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=folder, check=True)
