@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     key: str
     published: Published
     layout: Layout
-    family: str  # empty where only its folder tells
+    family: str  # empty of a hub id that is not listed: its folder names it
 
 
 ENTRIES = {

@@ -1,4 +1,4 @@
-"""What a folder in Hugging Face layout says of its network and of the sound it wants."""
+"""The configuration of a network in Hugging Face layout, and of the feature extractor before it."""
 
 from __future__ import annotations
 

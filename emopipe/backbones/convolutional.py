@@ -78,7 +78,7 @@ def norms_last(config: PretrainedConfig) -> bool:
 
 
 def load(folder: Path, network: str) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
-    """Load a folder in Hugging Face layout: the encoder alone, or with a head of whatever kind.
+    """Load a folder in Hugging Face layout: the encoder alone, or with a head of any kind.
 
     Args:
         folder: with config.json, preprocessor_config.json and the weights

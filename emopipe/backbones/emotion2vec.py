@@ -147,7 +147,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"{file}: not a configuration of emotion2vec: {error!r}") from None
     if name != "Emotion2vec":
-        raise UserError(f"{file}: model {name!r} is not supported; of FunASR's models Emotion2vec alone is")
+        raise UserError(f"{file}: model {name!r} is not supported; of FunASR's models only Emotion2vec is")
     if not CONVOLUTIONS.fullmatch(str(convolutions)) or "**" in convolutions:
         raise UserError(f"{file}: feature_encoder_spec: {convolutions!r} is more than lists of numbers")
     for group, key, published in (
@@ -159,7 +159,7 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 
 def _build(config: Mapping[str, Any], folder: Path) -> nn.Module:
-    from funasr.models.emotion2vec.model import Emotion2vec as Network  # costs seconds: only when it is wanted
+    from funasr.models.emotion2vec.model import Emotion2vec as Network  # takes seconds
 
     try:
         return Network(model_conf=config["model_conf"])
@@ -173,7 +173,7 @@ def _undisturbed() -> Iterator[None]:
     python, arrays, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
     root, environment = logging.getLogger(), dict(os.environ)
     handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
-    with torch.random.fork_rng(), redirect_stdout(io.StringIO()):  # it tells of tools that nothing here needs
+    with torch.random.fork_rng(), redirect_stdout(io.StringIO()):  # it prints notices
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What a family of encoders tells of itself: which networks it publishes, what their folders hold, how one is loaded.
+"""A family of encoders: its published networks, the files that their folders hold, and how one is loaded.
 
 Each family's constant stands beside its loader, so that a new family is a file and a line of the catalogue.
 """

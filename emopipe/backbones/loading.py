@@ -1,4 +1,4 @@
-"""From a name to a loaded network: find the weights, tell the family, load without tolerance."""
+"""From a name to a loaded network: find the weights, determine the family, load without tolerance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load(name: str, place: Path | None = None) -> Backbone:
         place: where its weights lie, of the places that :func:`locate` gives; None: where it finds them first
 
     Raises:
-        UserError: if the name is unknown, the weights cannot be had, or do not fit the network
+        UserError: if the name is unknown, the weights are not available, or do not fit the network
     """
     place = place or locate(name)
     if is_path(name):

@@ -61,7 +61,7 @@ class Encoder:
         """Load the backbone of the ``model`` group.
 
         Raises:
-            UserError: if it cannot be had, has fewer blocks than are to train, or does not take clips of this length
+            UserError: if it is not available, has fewer blocks than are to train, or does not take clips of this length
         """
         backbone = load(choice.backbone)
         return cls(backbone, backbone.resolve_trainable(choice.trainable_layers), settings, device)

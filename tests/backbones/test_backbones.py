@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,12 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoModel, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from benchmarks.networks import CONVOLUTIONAL, FAMILIES, LARGE_LAYOUT
+from emopipe.backbones.catalogue import ENTRIES
+from emopipe.backbones.catalogue import FAMILIES as REGISTERED
 from emopipe.backbones.loading import load
 from emopipe.io.errors import UserError
 from helpers.clips import clip
+from helpers.closure import ROOT
 
 # Every family, and the layout of its large models where that is another one.
 NETWORKS = [
@@ -203,3 +208,23 @@ def test_the_classifier_that_comes_along_gives_the_scores_of_funasr(folders):
 def test_real_weights_in_hugging_face_layout_load(shared):
     backbone = load(str(shared("weights/whisper-base-encoder")))
     assert (backbone.dim, backbone.block_count) == (512, 6)
+
+
+def test_every_family_is_registered_under_names_of_its_own():
+    assert REGISTERED.keys() == set(FAMILIES)
+    assert len(ENTRIES) == sum(len(family.published) for family in REGISTERED.values())
+
+
+def test_only_the_chosen_family_is_imported(folders):
+    code = f"""
+import sys
+import emopipe.backbones.catalogue
+from emopipe.backbones.loading import load
+assert not {{"transformers", "funasr"}} & set(sys.modules)
+load({str(folders("hubert"))!r})
+loaded = {{name.split(".")[2] for name in sys.modules if ".modeling_" in name and name.count(".") == 3}}
+assert loaded & {{"whisper", "wav2vec2", "hubert", "wavlm", "data2vec"}} == {{"hubert"}}, loaded
+assert "funasr" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

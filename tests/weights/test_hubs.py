@@ -87,8 +87,8 @@ def alone(huggingface: Hub, modelscope: Hub, caches: Path, *arguments: str) -> s
     return done.stdout
 
 
-def facts(printed: str) -> dict[str, str]:
-    name, *lines = printed.splitlines()
+def facts(shown: str) -> dict[str, str]:
+    name, *lines = shown.splitlines()
     return {"name": name} | dict(line.split(maxsplit=1) for line in lines)
 
 
@@ -97,14 +97,14 @@ def wavlm(folders):
     return folders("wavlm")
 
 
-def test_the_command_fetches_verifies_and_describes(hub, fetch, folders, wavlm, tmp_path):
+def test_the_command_fetches_verifies_and_shows(hub, fetch, folders, wavlm, tmp_path):
     there, other = hub(wavlm), hub(folders("emotion2vec"))
     there.files |= dict.fromkeys(("pytorch_model.bin", "model.fp32-00001-of-00002.safetensors", ADAPTER), b"unwanted")
     both = alone(there, other, tmp_path, "wavlm_base", "emotion2vec_plus_base", "--hub", "ms")
-    printed, second = both[: both.index("emotion2vec")], both[both.index("emotion2vec") :]
+    shown, second = both[: both.index("emotion2vec")], both[both.index("emotion2vec") :]
     state = load_file(wavlm / WEIGHTS)
     where = tmp_path / f"hf/hub/models--microsoft--wavlm-base/snapshots/{there.commit}"
-    assert facts(printed) == {
+    assert facts(shown) == {
         "name": "wavlm_base", "where": str(where), "family": "wavlm", "revision": there.commit,
         "sha256": digest(there.files[WEIGHTS]), "dim": "32", "blocks": "3", "licence": "CC BY-SA 3.0",
         "parameters": f"{sum(tensor.numel() for name, tensor in state.items() if name != 'masked_spec_embed'):,}",
@@ -114,9 +114,9 @@ def test_the_command_fetches_verifies_and_describes(hub, fetch, folders, wavlm, 
     assert facts(second)["sha256"] == digest(other.files["model.pt"])
     there.close()
     other.close()
-    again, why = fetch("wavlm_base")
-    assert again == printed
-    assert "wavlm_base: from the cache, not fetched anew (ConnectError: " in why
+    again, errors = fetch("wavlm_base")
+    assert again == shown
+    assert "wavlm_base: from the cache, not fetched anew (ConnectError: " in errors
     listed = {line.split()[0]: line for line in fetch()[0].splitlines()}
     assert listed["wavlm_base"].endswith(f"  {where}")
     on_disk = {name for name, line in listed.items() if "not on disk" not in line}
@@ -144,8 +144,8 @@ def test_pytorch_weights_do_where_there_are_no_others(hub, fetch, wavlm, tmp_pat
     _, errors = fetch("wavlm_base")
     assert errors.count("(it holds no weights)") == 1
     there.files |= {"pytorch_model.bin": (tmp_path / "weights").read_bytes(), ADAPTER: b"unwanted"}
-    printed, _ = fetch("wavlm_base")
-    assert facts(printed)["sha256"] == digest(there.files["pytorch_model.bin"])
+    shown, _ = fetch("wavlm_base")
+    assert facts(shown)["sha256"] == digest(there.files["pytorch_model.bin"])
 
 
 def test_weights_in_shards_are_fetched_whole(hub, fetch, wavlm, tmp_path):
@@ -158,8 +158,8 @@ def test_weights_in_shards_are_fetched_whole(hub, fetch, wavlm, tmp_path):
         there.files[shard] = (tmp_path / shard).read_bytes()
     index = {"weight_map": {name: shards[i % 2] for i, name in enumerate(state)}}
     there.files[f"{WEIGHTS}.index.json"] = json.dumps(index).encode()
-    printed, _ = fetch("wavlm_base")
-    assert facts(printed)["sha256"] == digest(b"".join(there.files[shard] for shard in shards))
+    shown, _ = fetch("wavlm_base")
+    assert facts(shown)["sha256"] == digest(b"".join(there.files[shard] for shard in shards))
 
 
 # emotion2vec_base_finetuned is on ModelScope alone, wavlm_base on the Hugging Face hub.
@@ -170,8 +170,8 @@ WHERE = [("wavlm", "wavlm_base", WEIGHTS), ("emotion2vec", "emotion2vec_base_fin
 def test_an_interrupted_download_is_reported_and_completed(hub, fetch, folders, family, name, weights):
     there = hub(folders(family))
     there.cut = 1000
-    printed, errors = fetch(name)
-    assert printed == ""
+    shown, errors = fetch(name)
+    assert shown == ""
     assert errors.count("could not be fetched") == 1
     assert "Traceback" not in errors
     with pytest.raises(UserError, match="could not be fetched"):
@@ -185,17 +185,17 @@ def test_an_interrupted_download_is_reported_and_completed(hub, fetch, folders, 
 def test_weights_that_are_not_those_announced_are_refused(hub, fetch, folders, family, name, weights, change):
     there = hub(folders(family))
     there.altered[weights] = change(there.files[weights])
-    printed, errors = fetch(name)
-    assert printed == ""
+    shown, errors = fetch(name)
+    assert shown == ""
     assert errors.count("could not be fetched") == 1
     assert weights in errors
     there.altered.clear()
     assert facts(fetch(name)[0])["sha256"] == digest(there.files[weights])
 
 
-def test_without_a_connection_the_message_says_what_where_and_how(hub, fetch, tmp_path):
-    printed, errors = fetch("emotion2vec_plus_base")
-    assert printed == ""
+def test_without_a_connection_the_message_names_what_is_missing_where_and_how_to_get_it(hub, fetch, tmp_path):
+    shown, errors = fetch("emotion2vec_plus_base")
+    assert shown == ""
     for part in (
         f"emotion2vec/emotion2vec_plus_base is not in {tmp_path}/hf/hub and could not be fetched (ConnectError: ",
         f"iic/emotion2vec_plus_base (ModelScope) is not in {tmp_path}/ms and could not be fetched (NetworkError: ",
@@ -216,9 +216,9 @@ def test_a_new_upstream_checkpoint_is_taken_only_when_asked_for_and_whole(hub, f
     assert load("wavlm_base").origin.sha256 == old["sha256"]
     assert there.asked == []
     there.cut = 1000
-    printed, why = fetch("wavlm_base")
-    assert facts(printed) == old
-    assert "from the cache, not fetched anew (RemoteProtocolError: " in why
+    shown, errors = fetch("wavlm_base")
+    assert facts(shown) == old
+    assert "from the cache, not fetched anew (RemoteProtocolError: " in errors
     there.cut = None
     new = facts(fetch("wavlm_base")[0])
     assert (new["revision"], new["sha256"]) == (there.commit, digest(there.files[WEIGHTS]))
