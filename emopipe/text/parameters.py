@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from emopipe.parameters import Count, Group, Name, Number, Share
+from emopipe.parameters import Count, Group, Name, Number, Positive, Share
 from emopipe.training.parameters import Optimisation, RegressionLoss
 
 
@@ -21,6 +21,7 @@ class Text(Optimisation):
     max_tokens: Count
     ensemble_size: Count
     loss: RegressionLoss
+    head_scale: Positive
     layer_decay: Annotated[Number, Field(gt=0, le=1)]
 
 

@@ -54,25 +54,24 @@ class Regressor(Network):
         return states[:, 0] if self.settings.pooling == "first" else masked_mean(states, attention_mask)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Return the parts that share a learning rate: of L blocks the last one and the head have the full rate.
+        """Return the parts that share a learning rate: of L blocks the last one has the full rate, the head more.
 
         With δ = ``text.layer_decay``, block l of 1..L has δ^(L − l) of the rate, and what is no block, the
         embeddings above all, δ^L: what lies low is general and should change little (Sun et al., "How to fine-tune
-        BERT for text classification?", CCL 2019).
+        BERT for text classification?", CCL 2019). The head begins at random and has ``text.head_scale`` times the rate.
 
         Raises:
             UserError: if there is a decay and the encoder's blocks cannot be told
         """
-        decay = self.settings.layer_decay
+        head, decay = ParameterGroup([self.head], self.settings.head_scale), self.settings.layer_decay
         if decay == 1:
-            return [ParameterGroup([self], 1.0)]
+            return [ParameterGroup([self.encoder], 1.0), head]
         blocks = blocks_of(self.encoder)
         within = {id(parameter) for block in blocks for parameter in block.parameters()}
         others = nn.ParameterList(p for p in self.encoder.parameters() if id(p) not in within)
-        # The rate of the first group is the one that is logged.
-        groups = [ParameterGroup([self.head, blocks[-1]], 1.0)]
-        groups += [ParameterGroup([block], decay ** (depth + 1)) for depth, block in enumerate(reversed(blocks[:-1]))]
-        return [*groups, ParameterGroup([others], decay ** len(blocks))]
+        # the rate of the first group is the one that is logged
+        groups = [ParameterGroup([block], decay**depth) for depth, block in enumerate(reversed(blocks))]
+        return [*groups, ParameterGroup([others], decay ** len(blocks)), head]
 
 
 def blocks_of(encoder: nn.Module) -> list[nn.Module]:

@@ -84,15 +84,16 @@ def test_a_block_moves_by_its_share_of_the_rate(layout: str):
     blocks = [[n for n in moved if n.startswith(f"encoder.{place}.{i}.")] for i in range(LAYERS)]
     for i, names in enumerate(blocks):
         assert max(moved[name] for name in names) == pytest.approx(0.01 * DECAY ** (LAYERS - 1 - i), rel=1e-2)
-    assert moved["head.1.weight"] == pytest.approx(0.01, rel=1e-2)
+    assert moved["head.1.weight"] == pytest.approx(0.01 * regressor.settings.head_scale, rel=1e-2)
     assert moved[f"encoder.{low}"] == pytest.approx(0.01 * DECAY**LAYERS, rel=1e-2)
     learning = [id(p) for group in optimiser.param_groups for p in group["params"]]
     assert sorted(learning) == sorted(id(p) for p in regressor.parameters())  # each of them once
 
 
-def test_without_decay_all_have_one_rate_whatever_the_layout():
-    (tier,) = Regressor(build(AlbertConfig(**WIDE)), settings("any", layer_decay=1.0)).parameter_groups()
-    assert tier.scale == 1
+def test_without_decay_the_encoder_has_one_rate_whatever_the_layout():
+    given = settings("any", layer_decay=1.0, head_scale=7.0)
+    encoder, head = Regressor(build(AlbertConfig(**WIDE)), given).parameter_groups()
+    assert (encoder.scale, head.scale) == (1.0, 7.0)
 
 
 def test_an_encoder_whose_blocks_are_not_clear_is_refused():
