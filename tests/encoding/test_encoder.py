@@ -102,9 +102,7 @@ def tone(hertz: float, seconds: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("features", ["frozen", "both"])
-def test_a_corpus_is_encoded_at_every_speed_within_the_limit(
-    small_corpus, tmp_path, monkeypatch, folders, features
-):
+def test_a_corpus_is_encoded_at_every_speed_within_the_limit(small_corpus, tmp_path, monkeypatch, folders, features):
     folder = tmp_path / "repository"
     shutil.copytree(small_corpus, folder)
     monkeypatch.chdir(folder)
