@@ -1,4 +1,4 @@
-"""What computing the frozen part once buys: a training step from the store against the other ways.
+"""What computing the frozen part once saves: a training step from the store against the other ways.
 
     python -m benchmarks.encode                 # all families at full size, random weights
     python -m benchmarks.encode wavlm whisper   # some
@@ -12,6 +12,9 @@ For each family, in one run, on 8 clips of 4 s with the last 3 blocks trained:
   (Whisper's on 30 s a clip, as it is published)
 
 Behind the network stand the mean over frames and a linear layer, so that the difference is the network's.
+
+Beside them stands a float32 matrix product of the size that most of the network consists of, the frames of a clip by
+a layer's two widths, on each of the threads: its rate is what encoding would reach if it did nothing else.
 
 Times are medians over rounds in which the ways take turns, so that a slow moment of the machine meets them
 all. Peak memory is that of a process that does nothing else.
@@ -34,6 +37,7 @@ from pathlib import Path
 import torch
 import transformers
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.networks import FAMILIES, write
 from emopipe.audio.batches import Collate, Example
@@ -42,42 +46,68 @@ from emopipe.audio.parameters import Model
 from emopipe.backbones.backbone import Backbone
 from emopipe.backbones.loading import load
 from emopipe.encoding import store
+from emopipe.encoding.encoder import Encoder, in_threads
+from emopipe.encoding.parameters import Encode
 from emopipe.schemas.manifest import SAMPLE_RATE
 
 CLIPS, SECONDS, TRAINABLE, CLASSES = 8, 4, 3, 4
 WAYS = ("encode", "store", "recompute", "whole")
+PRODUCT, PRODUCTS = "product", 50  # how often a thread computes the matrix product at a time
 LABELS = torch.arange(CLIPS) % CLASSES
 
 
 class Ways:
-    """The four ways for one network."""
+    """The four ways for one network, and the matrix product."""
 
     def __init__(self, folder: Path) -> None:
         torch.manual_seed(0)
         self.folder = folder
         self.backbone: Backbone = load(str(folder))
         self.clips = [torch.randn(SECONDS * SAMPLE_RATE) * 0.1 for _ in range(CLIPS)]
+        settings = Encode(max_seconds=SECONDS, speed_perturbation=[], precision="float32")
+        self.encoder = Encoder(self.backbone, TRAINABLE, settings, torch.device("cpu"))
+        self.frames = len(self.backbone.front_end(self.clips[0]))
 
-    def way(self, name: str) -> Callable[[], None]:
+    def way(self, name: str) -> Callable[[], object]:
         """Return what does one pass or step; what it needs beforehand is done here."""
-        if name == "encode":
-            return self._encode
-        if name == "whole":
-            return self._whole()
-        return self._from_store() if name == "store" else self._recomputing()
+        match name:
+            case "encode":
+                return lambda: list(self.encoder(clip.numpy() for clip in self.clips))
+            case "store":
+                return self._from_store()
+            case "recompute":
+                return self._recomputing()
+            case "whole":
+                return self._whole()
+        return self._product()
 
-    def _encode(self) -> None:
-        for clip in self.clips:
-            self.backbone.encode([clip], TRAINABLE)
+    def operations(self, name: str) -> float:
+        """Return the number of floating point operations of encoding, or of the matrix products."""
+        if name == PRODUCT:
+            return torch.get_num_threads() * PRODUCTS * 2 * self.frames * self.backbone.dim * 4 * self.backbone.dim
+        with FlopCounterMode(display=False) as counter:
+            for clip in self.clips:
+                self.backbone.encode([clip], TRAINABLE)
+        return counter.get_total_flops()
+
+    def _product(self) -> Callable[[], object]:
+        dim, threads = self.backbone.dim, torch.get_num_threads()
+        layer = nn.Linear(dim, 4 * dim).requires_grad_(requires_grad=False)
+
+        def products(x: Tensor) -> None:
+            for _ in range(PRODUCTS):
+                layer(x)
+
+        return lambda: list(in_threads(products, [torch.randn(self.frames, dim)] * threads, threads))
 
     def _from_store(self) -> Callable[[], None]:
         model, collate = self._model()
         optimiser = _adamw(model)
-        examples = [Example(row, int(label)) for row, label in enumerate(LABELS)]
+        examples = [Example(row, label) for row, label in enumerate(LABELS.numpy())]
 
         def step() -> None:
             batch = collate(examples)
-            _update(optimiser, model(**{key: value for key, value in batch.items() if key != "labels"}))
+            _learn(optimiser, model(**{key: value for key, value in batch.items() if key != "labels"}))
 
         return step
 
@@ -93,7 +123,7 @@ class Ways:
         def step() -> None:
             with torch.no_grad():
                 frames = torch.stack([frozen(clip) for clip in self.clips])
-            _update(optimiser, model(frames=frames, valid=torch.ones(frames.shape[:2], dtype=torch.bool)))
+            _learn(optimiser, model(frames=frames, valid=torch.ones(frames.shape[:2], dtype=torch.bool)))
 
         return step
 
@@ -103,13 +133,13 @@ class Ways:
             features="finetuned", layer_pooling="concat", pooling="mean", head="linear", hidden=1, head_layers=1,
             dropout=0.0, ensemble_size=1,
         )  # fmt: skip
-        backbone = self.backbone
-        where, encodings = self.folder / "store", (backbone.encode([clip], TRAINABLE)[0] for clip in self.clips)
-        rows = (
-            store.StoredEncoding(f"c/{i}", store.ORIGINAL, frames.numpy(), statistics.numpy())
-            for i, (frames, statistics) in enumerate(encodings)
+        backbone, where = self.backbone, self.folder / "store"
+        encodings = self.encoder(clip.numpy() for clip in self.clips)
+        stored = (
+            store.StoredEncoding(f"c/{i}", store.ORIGINAL, frames.numpy(), layers.numpy())
+            for i, (frames, layers) in enumerate(encodings)
         )
-        store.write(where, rows, backbone.dim, backbone.block_count + 1, provenance={})
+        store.write(where, stored, backbone.dim, backbone.block_count + 1, self.encoder.provenance)
         model = AudioModel(settings, backbone.trainable_blocks(TRAINABLE), None, backbone.dim, CLASSES)
         return model.train(), Collate(store.Store(where), settings)
 
@@ -120,7 +150,7 @@ class Ways:
         batch = torch.stack(self.clips)
 
         def step() -> None:
-            _update(optimiser, head(forward(batch).mean(1)))
+            _learn(optimiser, head(forward(batch).mean(1)))
 
         return step
 
@@ -154,24 +184,26 @@ def _adamw(module: nn.Module) -> torch.optim.AdamW:
     return torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-5, fused=True)
 
 
-def _update(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
+def _learn(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
     loss = nn.functional.cross_entropy(scores, LABELS)
     loss.backward()
     optimiser.step()
     optimiser.zero_grad()
 
 
-def _times(folder: Path, rounds: int) -> dict[str, float]:
+def _times(folder: Path, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the median time of each way, in seconds, and the rates of encoding and of products, in GFLOP/s."""
     ways = Ways(folder)
-    steps = {name: ways.way(name) for name in WAYS}
-    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    steps = {name: ways.way(name) for name in (*WAYS, PRODUCT)}
+    times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(rounds + 1):
         for name, step in steps.items():
             began = time.perf_counter()
             step()
             if turn:  # the first round warms up
                 times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return medians, {name: ways.operations(name) / medians[name] / 1e9 for name in ("encode", PRODUCT)}
 
 
 def _memory(folder: Path, way: str) -> float:
@@ -187,16 +219,17 @@ def _memory(folder: Path, way: str) -> float:
 def _row(family: str, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = write(family, Path(place) / family)
-        times = _times(folder, rounds)
+        times, rates = _times(folder, rounds)
         memory = {}
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.encode", "--memory", way, str(folder)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
             memory[way] = json.loads(done.stdout.splitlines()[-1])
-    audio = CLIPS * SECONDS  # seconds
-    cells = [f"{times['encode'] / audio:.3f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
-    ratios = [f"{times[way] / times['store']:.1f}x" for way in ("recompute", "whole")]
-    print(f"| {family} | {' | '.join(cells + ratios + [f'{memory[way]:.1f}' for way in WAYS])} |", flush=True)
+    cells = [f"{times['encode'] / CLIPS / SECONDS:.4f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
+    cells += [f"{times[way] / times['store']:.1f}x" for way in ("recompute", "whole")]
+    cells += [f"{memory[way]:.1f}" for way in WAYS]
+    cells += [f"{rates['encode']:.0f}", f"{rates[PRODUCT]:.0f}", f"{rates['encode'] / rates[PRODUCT]:.0%}"]
+    print(f"| {family} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -213,10 +246,12 @@ def main() -> None:
     if arguments.memory:
         print(json.dumps(_memory(Path(arguments.families[0]), arguments.memory)))
         return
-    print(
-        "| family | encode, s per s of audio | step from the store, s | recomputing the frozen part | whole network "
-        "| recompute / store | whole / store | GiB: encode | store | recompute | whole |\n" + "|---" * 11 + "|"
-    )
+    titles = (
+        "family", "encode, s per s of audio", "step from the store, s", "recomputing the frozen part", "whole network",
+        "recomputing / store", "whole / store", "GiB: encode", "store", "recompute", "whole", "GFLOP/s: encode",
+        "matrix product", "share of it",
+    )  # fmt: skip
+    print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
     for family in arguments.families or FAMILIES:
         _row(family, arguments.rounds)
 

@@ -1,7 +1,7 @@
 """Networks of random weights, in the layout each family is published in: for benchmarks and tests.
 
-``write(family, folder)`` writes the published architecture at its smallest published size ("base");
-``write(family, folder, small=True)`` the same architecture with narrow layers.
+``write(family, folder)`` writes the published architecture at its smallest published size ("base", of
+Whisper "tiny"); ``write(family, folder, small=True)`` the same architecture with narrow layers.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ SMALL_WHISPER = {
     "d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_layers": 1,
     "decoder_attention_heads": 4, "decoder_ffn_dim": 64, "vocab_size": 60, "max_source_positions": 50, "init_std": 0.2,
 }  # fmt: skip
-BASE_WHISPER = {
-    "d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8, "encoder_ffn_dim": 2048, "decoder_layers": 1,
-    "decoder_attention_heads": 8, "decoder_ffn_dim": 64, "vocab_size": 60,
+TINY_WHISPER = {
+    "d_model": 384, "encoder_layers": 4, "encoder_attention_heads": 6, "encoder_ffn_dim": 1536, "decoder_layers": 1,
+    "decoder_attention_heads": 6, "decoder_ffn_dim": 64, "vocab_size": 60,
 }  # fmt: skip
 LARGE_LAYOUT = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 TOKENS = ("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral", "其他/other", "难过/sad",
@@ -70,7 +70,7 @@ def write(family: str, folder: Path, small: bool = False, **changes: Any) -> Pat
     if family == "emotion2vec":
         _emotion2vec(folder, **({"dim": 32, "heads": 4} if small else {}), **changes)
     elif family == "whisper":
-        sizes = (SMALL_WHISPER if small else BASE_WHISPER) | {
+        sizes = (SMALL_WHISPER if small else TINY_WHISPER) | {
             "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3,
             "begin_suppress_tokens": None,
         }  # fmt: skip

@@ -30,6 +30,8 @@ def _predict(settings: CrossFitting, model: Model, train: Train, runtime: Runtim
     from emopipe.forest.inputs import require_two_emotions
     from emopipe.training.checkpoints import checkpoint_folder
     from emopipe.training.devices import is_first, launch, set_up
+    from emopipe.training.fitting import Run
+    from emopipe.training.tracking import Tracker
 
     if launch("stages.cross_fit_audio", runtime):
         return
@@ -39,7 +41,8 @@ def _predict(settings: CrossFitting, model: Model, train: Train, runtime: Runtim
     require_two_emotions(labelled["emotion"], "audio")  # before regressors are trained for nothing
     files = [AUDIO, *store.files]
     with checkpoint_folder("cross_fit_audio", [settings, model, train], runtime, files) as folder:
-        vad = training_vad(rows, settings, model, train, store, device, folder)
+        run = Run(device, Tracker("cross_fit_audio"), folder, runtime.threads)
+        vad = training_vad(rows, settings, model, train, store, run)
         if is_first():
             _write(vad[list(PredictedVad.model_fields)])
             print(f"cross_fit_audio: {settings.vad} VAD of {len(vad)} utterances")

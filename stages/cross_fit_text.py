@@ -31,6 +31,8 @@ def _predict(settings: CrossFitting, rows: pd.DataFrame, runtime: Runtime) -> No
     from emopipe.text.cross_fitting import training_vad
     from emopipe.training.checkpoints import checkpoint_folder
     from emopipe.training.devices import is_first, launch, set_up
+    from emopipe.training.fitting import Run
+    from emopipe.training.tracking import Tracker
 
     require_two_emotions(rows.loc[(rows["split"] == "train") & (rows["emotion"] != ""), "emotion"], "text")
     if launch("stages.cross_fit_text", runtime):
@@ -38,7 +40,8 @@ def _predict(settings: CrossFitting, rows: pd.DataFrame, runtime: Runtime) -> No
     trained = saving.load()
     device = set_up(runtime, trained.settings.seed)
     with checkpoint_folder("cross_fit_text", [settings, trained.settings], runtime, [TEXT]) as folder:
-        vad = training_vad(rows, trained, settings, device, folder)
+        run = Run(device, Tracker("cross_fit_text"), folder, runtime.threads)
+        vad = training_vad(rows, trained, settings, run)
         if is_first():
             _write(vad[list(PredictedVad.model_fields)])
             print(f"cross_fit_text: {settings.vad} VAD of {len(vad)} utterances")

@@ -35,7 +35,7 @@ def main() -> None:
     sets = [split[split["split"] == name] for name in ("train", "dev")]
     checkpoints = checkpoint_folder("finetune_audio", [settings, train], runtime, [AUDIO, *store.files])
     with checkpoints as folder, live(METRICS) as opened:
-        run = Run(device, Tracker("finetune_audio", opened, runtime.tensorboard), folder)
+        run = Run(device, Tracker("finetune_audio", opened, runtime.tensorboard), folder, runtime.threads)
         trained = fit(*sets, settings, train, store, run)
         if is_first():
             saving.save(trained)

@@ -42,7 +42,7 @@ def main() -> None:
     if is_first():
         print(f"finetune_text: {len(train)} training utterances, {len(dev)} to select the epoch on")
     with checkpoint_folder("finetune_text", [settings], runtime, [TEXT]) as folder, live(METRICS) as opened:
-        run = Run(device, Tracker("finetune_text", opened, runtime.tensorboard), folder)
+        run = Run(device, Tracker("finetune_text", opened, runtime.tensorboard), folder, runtime.threads)
         trained = fit(train, dev, settings, run)
         if is_first():
             write_log(run.tracker.history, LOG)

@@ -1,4 +1,4 @@
-"""Stages rerun for a change of meaning, and for nothing else: edits of a copy of the tree, and what DVC makes of them."""
+"""Stages rerun for a change of meaning and for nothing else: edits of a copy of the tree, and what DVC makes of them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ TABLE = {
     "a loss": ("emopipe/losses/classification.py", replaced("MARGIN = 0.5", "MARGIN = 0.6"), [
         "finetune_audio", "cross_fit_audio", "predict_audio",
     ]),
-    "a forest parameter": ("emopipe/forest/parameters.py", replaced("trees: Count", "trees: Count\n    trunks: Count"), [
+    "a forest parameter": ("emopipe/forest/parameters.py", replaced("trees: Count", "trees: Count\n    x: Count"), [
         "fit_forest", "evaluate", "plot",
     ]),
     "the check of all parameters": ("emopipe/parameter_file.py", lambda text: f"{text}\nX = 1\n", ["plot"]),

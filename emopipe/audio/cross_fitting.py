@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import torch
 
 from emopipe.audio import saving
 from emopipe.audio.fitting import fit
@@ -26,8 +23,7 @@ def training_vad(
     model: Model,
     optimisation: Train,
     store: Store,
-    device: torch.device,
-    folder: Path,
+    run: Run,
 ) -> pd.DataFrame:
     """Return the VAD of training utterances with an emotion that ``forest.vad`` names.
 
@@ -40,8 +36,7 @@ def training_vad(
         model: the ``model`` group
         optimisation: the ``train`` group
         store: of the rows' encodings
-        device: where to train and predict
-        folder: for checkpoints
+        run: of the trainings
 
     Returns:
         rows of the table, with the three dimensions in place of its own
@@ -53,24 +48,21 @@ def training_vad(
     labelled = train[train["emotion"] != ""]
     single = model.model_copy(update={"ensemble_size": 1})
 
-    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, run: Run) -> np.ndarray:
-        return _vad(fit(others, dev, single, optimisation, store, run), queries, store, device)
+    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, own: Run) -> np.ndarray:
+        return _vad(fit(others, dev, single, optimisation, store, own), queries, store, own)
 
     match settings.vad:
         case "gold":
             return labelled
         case "in_sample":
-            vad = _vad(saving.load(), labelled, store, device)
+            vad = _vad(saving.load(), labelled, store, run)
             return labelled.assign(**dict(zip(DIMENSIONS, vad.T, strict=True)))
         case "out_of_sample":
-            units, name = train["utterance"], "cross_fit_audio"
-            vad = cross_fit_predict(
-                train, labelled.index, units, settings.cross_fit, name, device, folder, fit_and_predict
-            )
+            vad = cross_fit_predict(train, labelled.index, train["utterance"], settings.cross_fit, run, fit_and_predict)
             return labelled.assign(**vad)
 
 
-def _vad(trained: Trained, rows: pd.DataFrame, store: Store, device: torch.device) -> np.ndarray:
-    outputs = predict(trained.model, trained.settings, rows["utterance"], store, device)
+def _vad(trained: Trained, rows: pd.DataFrame, store: Store, run: Run) -> np.ndarray:
+    outputs = predict(trained.model, trained.settings, rows["utterance"], store, run.device)
     vad = trained.task.scale.inverse_transform(outputs)
     return vad[:, [trained.task.names.index(name) for name in DIMENSIONS]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 
@@ -15,7 +16,7 @@ from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
 from emopipe.encoding.store import Store
-from emopipe.training.devices import is_first
+from emopipe.training.devices import is_first, single_thread
 from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
 from emopipe.training.mixup import mixed
 
@@ -73,7 +74,8 @@ def fit(
     train_and_dev = None
     if optimisation.refit != "none":
         train_and_dev = [training_data(pd.concat([train, dev]))] * members
-    found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
+    with single_thread() if settings.features == "frozen" else nullcontext():  # a head is too small for several
+        found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
     temperature = task.temperature(found.dev_outputs, task.targets(dev))
     return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs)
 

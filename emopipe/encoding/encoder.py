@@ -89,7 +89,7 @@ class Encoder:
         """
         on_cpu = self.device.type == "cpu"
         batches = _batches(clips, 1 if on_cpu else BATCH)
-        for encodings in _in_threads(self._encode, batches, torch.get_num_threads() if on_cpu else 1):
+        for encodings in in_threads(self._encode, batches, torch.get_num_threads() if on_cpu else 1):
             yield from encodings
 
     def _encode(self, clips: list[np.ndarray]) -> list[Encoding]:
@@ -105,7 +105,7 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield what a function returns for each item, in order; within each of the threads PyTorch uses no others."""
     before = torch.get_num_threads()
     try:

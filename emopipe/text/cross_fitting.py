@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import torch
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS
@@ -19,17 +16,14 @@ from emopipe.training.fitting import Run
 from emopipe.training.parameters import CrossFitting
 
 
-def training_vad(
-    rows: pd.DataFrame, trained: Trained, settings: CrossFitting, device: torch.device, folder: Path
-) -> pd.DataFrame:
+def training_vad(rows: pd.DataFrame, trained: Trained, settings: CrossFitting, run: Run) -> pd.DataFrame:
     """Return the VAD of training utterances with an emotion that ``forest.vad`` names.
 
     Args:
         rows: the split table of the text branch
         trained: the regressor trained on its train set
         settings: which VAD, and the number of folds
-        device: where to train and predict
-        folder: for checkpoints
+        run: of the trainings
 
     Returns:
         rows of the table, with the three dimensions in place of its own
@@ -42,16 +36,14 @@ def training_vad(
         case "gold":
             return rated(labelled)
         case "in_sample":
-            vad = predict(trained, list(labelled["transcript"]), device)
+            vad = predict(trained, list(labelled["transcript"]), run.device)
             return labelled.assign(**dict(zip(DIMENSIONS, vad.T, strict=True)))
         case "out_of_sample":
-            vad = out_of_sample_vad(rows, trained, settings.cross_fit, device, folder)
+            vad = out_of_sample_vad(rows, trained, settings.cross_fit, run)
             return labelled.loc[vad.index].assign(**vad)
 
 
-def out_of_sample_vad(
-    rows: pd.DataFrame, trained: Trained, n_folds: int, device: torch.device, folder: Path
-) -> pd.DataFrame:
+def out_of_sample_vad(rows: pd.DataFrame, trained: Trained, n_folds: int, run: Run) -> pd.DataFrame:
     """Predict the VAD of the training utterances that have an emotion by regressors that were not trained on them.
 
     Where a corpus has both, VAD and emotions, the utterances that the regressor was trained on are divided into
@@ -63,8 +55,7 @@ def out_of_sample_vad(
         rows: the split table of the text branch
         trained: the regressor trained on its train set
         n_folds: number of regressors to train
-        device: where to train and predict
-        folder: for checkpoints
+        run: of the trainings
 
     Returns:
         the three dimensions, indexed by rows of the table
@@ -80,23 +71,21 @@ def out_of_sample_vad(
     fresh = labelled.index.difference(seen.index, sort=False)
     vad = pd.DataFrame(np.nan, labelled.index, list(DIMENSIONS))
     if len(fresh):
-        vad.loc[fresh] = predict(trained, list(labelled["transcript"][fresh]), device)
+        vad.loc[fresh] = predict(trained, list(labelled["transcript"][fresh]), run.device)
     if not labelled.index.isin(training_rows.index).any():
         return vad.loc[fresh]
     single = trained.settings.model_copy(update={"ensemble_size": 1})
 
-    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, run: Run) -> np.ndarray:
+    def fit_and_predict(others: pd.DataFrame, queries: pd.DataFrame, own: Run) -> np.ndarray:
         others = rated(others)
         others = others[~text[others.index].isin(text[queries.index])]
         if others.empty:
             raise UserError("forest.cross_fit: a fold holds every text there is; choose more folds")
-        regressor = fit(others, dev, single, run)
+        regressor = fit(others, dev, single, own)
         if regressor.origin.sha256 != trained.origin.sha256:
             raise UserError(f"{trained.origin.name}: the weights changed; run `dvc repro -f finetune_text`")
-        return predict(regressor, list(queries["transcript"]), device)
+        return predict(regressor, list(queries["transcript"]), own.device)
 
     known = labelled.index.intersection(seen.index, sort=False)
-    vad.loc[known] = cross_fit_predict(
-        seen, known, text[seen.index], n_folds, "cross_fit_text", device, folder, fit_and_predict
-    )
+    vad.loc[known] = cross_fit_predict(seen, known, text[seen.index], n_folds, run, fit_and_predict)
     return vad

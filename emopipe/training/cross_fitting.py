@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.training.devices import barrier, is_first
+from emopipe.training.devices import barrier, is_first, side_by_side
 from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker
 
@@ -34,9 +33,7 @@ def cross_fit_predict(
     queries: pd.Index,
     units: pd.Series,
     n_folds: int,
-    name: str,
-    device: torch.device,
-    folder: Path,
+    run: Run,
     fit_and_predict: FitAndPredict,
 ) -> pd.DataFrame:
     """Divide ``rows`` into folds and predict the queries, fold by fold.
@@ -46,9 +43,7 @@ def cross_fit_predict(
         queries: index of the rows to predict; a fold without any is not trained for
         units: of each row, what must not be divided where neither speaker nor session is known
         n_folds: number of folds
-        name: of the stage, for its lines of output
-        device: where to train and predict
-        folder: for checkpoints, and for the predictions of the folds that are done: a run that is killed goes on
+        run: its folder holds the predictions of the folds that are done, too: a run that is killed goes on
         fit_and_predict: trains a model and predicts with it
 
     Returns:
@@ -57,13 +52,18 @@ def cross_fit_predict(
     Raises:
         UserError: if there are fewer units than folds
     """
-    vad = pd.DataFrame(np.nan, queries, list(DIMENSIONS))
+    jobs, parts = [], []
     for number, fold in enumerate(folds(rows, units, n_folds), start=1):
         own = rows.loc[queries.intersection(fold.index, sort=False)]
         if len(own):
-            place = folder / f"fold-{number}-of-{n_folds}"
-            run = Run(device, Tracker(f"{name}: fold {number} of {n_folds}"), place)
-            vad.loc[own.index] = _once(place, partial(fit_and_predict, rows.drop(fold.index), own, run))
+            tracker = Tracker(f"{run.tracker.name}: fold {number} of {n_folds}")
+            own_run = Run(run.device, tracker, run.checkpoints / f"fold-{number}-of-{n_folds}")
+            job = partial(fit_and_predict, rows.drop(fold.index), own, own_run)
+            jobs.append(partial(_once, own_run.checkpoints, job))
+            parts.append(own.index)
+    vad = pd.DataFrame(np.nan, queries, list(DIMENSIONS))
+    for index, predicted in zip(parts, side_by_side(jobs, run.processes), strict=True):
+        vad.loc[index] = predicted
     return vad
 
 

@@ -8,13 +8,21 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
 from emopipe.io.errors import UserError
+from emopipe.io.orphans import begin_as_worker
 from emopipe.parameters import Runtime
+
+Result = TypeVar("Result")
 
 
 def launch(module: str, runtime: Runtime) -> bool:
@@ -66,6 +74,63 @@ def set_up(runtime: Runtime, seed: int) -> torch.device:
     np.random.seed(seed)
     torch.manual_seed(seed)
     return init_process_group(torch.device("cuda" if runtime.device != "cpu" and torch.cuda.is_available() else "cpu"))
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let PyTorch use one thread within the block: threads that share small matrices wait longer than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def side_by_side(jobs: Sequence[Callable[[], Result]], processes: int) -> list[Result]:
+    """Run jobs, several at a time, each in one thread; return their results in order.
+
+    A job keeps what it has done on disk, so that it is over at once where another process has done it: this process
+    does the first job, and then, as the others do, whichever is next; at the end it collects those of the others. So
+    the results are the same however many processes there are, and a job that fails elsewhere fails here again.
+
+    On an accelerator, and where this process is one of several that share a batch, jobs are run one after the other.
+
+    Args:
+        jobs: independent of each other
+        processes: how many run at a time, this one included
+    """
+    others = min(processes, len(jobs)) - 1
+    if others < 1 or torch.cuda.is_available() or world_size() > 1:
+        return [job() for job in jobs]
+    context = get_context("fork")  # what is imported and loaded is shared
+    next_job = context.Value("i", 1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with single_thread():
+        workers = [context.Process(target=_work, args=(jobs, next_job)) for _ in range(others)]
+        for worker in workers:
+            worker.start()
+        results, number = {}, 0
+        while number < len(jobs):
+            results[number] = jobs[number]()
+            number = _take(next_job)
+        for worker in workers:
+            worker.join()
+        return [results[number] if number in results else job() for number, job in enumerate(jobs)]
+
+
+def _work(jobs: Sequence[Callable[[], object]], next_job: Synchronized[int]) -> None:
+    begin_as_worker()
+    with suppress(Exception):  # the first process will meet the same error, and tell it
+        while (number := _take(next_job)) < len(jobs):
+            jobs[number]()
+
+
+def _take(next_job: Synchronized[int]) -> int:
+    with next_job.get_lock():
+        next_job.value += 1
+        return next_job.value - 1
 
 
 def world_size() -> int:

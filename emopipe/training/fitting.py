@@ -24,6 +24,7 @@ from emopipe.io.outputs import atomic_write
 from emopipe.training import checkpoints, devices
 from emopipe.training.averaging import WeightAverage
 from emopipe.training.data import Collate, ExampleDataset, Loss, predict
+from emopipe.training.devices import side_by_side
 from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
@@ -70,6 +71,7 @@ class Run:
     device: torch.device
     tracker: Tracker  # keeps the history; of an ensemble, that of the first member
     checkpoints: Path  # folder for them; where it holds some, the training goes on from the last one
+    processes: int = 1  # that train members, or folds, side by side
 
 
 class EnsembleResult(NamedTuple):
@@ -99,25 +101,41 @@ def train_ensemble(
         train_and_dev: both together, on which each is trained anew; None: not so
         run: of the ensemble
     """
-    members, epochs, outputs = [], [], []
-    for number, data in enumerate(train):
-        seed = (recipe.settings.seed + number) % 2**32  # after the last seed there is comes the first
-        own = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
-        tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
-        own_run = Run(run.device, tracker, run.checkpoints / f"member-{number + 1}")
-        epoch = recipe.settings.epochs
-        if number == 0 or recipe.settings.refit != "all_epochs":
-            model, epoch = fit(own, data, dev, own_run)
-            outputs.append(predict(model, dev, recipe.collate, recipe.settings.batch_size, run.device))
-        if train_and_dev is not None:
-            model, epoch = refit(own, train_and_dev[number], epoch, own_run)
-        members.append(model)
-        epochs.append(epoch)
-    ensemble = Ensemble(members)
+    members = side_by_side(
+        [
+            partial(_member, recipe, number, data, dev, train_and_dev and train_and_dev[number], run)
+            for number, data in enumerate(train)
+        ],
+        run.processes,
+    )
+    ensemble = Ensemble([member.model for member in members])
     if devices.is_first():
         parameters = count_trainable_parameters(ensemble)
         print(f"{run.tracker.name}: {parameters:,} trained parameters, in {len(members)} member(s)")
-    return EnsembleResult(ensemble, epochs, np.mean(outputs, axis=0))
+    outputs = [member.dev_outputs for member in members if member.dev_outputs is not None]
+    return EnsembleResult(ensemble, [member.epoch for member in members], np.mean(outputs, axis=0))
+
+
+class _Member(NamedTuple):
+    model: Network
+    epoch: int  # whose weights it has
+    dev_outputs: np.ndarray | None  # of the training without dev, where there was one
+
+
+def _member(
+    recipe: Recipe, number: int, train: TrainingData, dev: ExampleDataset, train_and_dev: TrainingData | None, run: Run
+) -> _Member:
+    seed = (recipe.settings.seed + number) % 2**32  # after the last seed there is comes the first
+    recipe = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
+    tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
+    run = replace(run, tracker=tracker, checkpoints=run.checkpoints / f"member-{number + 1}")
+    model, epoch, outputs = None, recipe.settings.epochs, None
+    if number == 0 or recipe.settings.refit != "all_epochs":
+        model, epoch = fit(recipe, train, dev, run)
+        outputs = predict(model, dev, recipe.collate, recipe.settings.batch_size, run.device)
+    if train_and_dev is not None:
+        model, epoch = refit(recipe, train_and_dev, epoch, run)
+    return _Member(model, epoch, outputs)
 
 
 def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> tuple[Network, int]:
@@ -138,6 +156,8 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
         tracker.restore(checkpoints.history(whole[-1]))
         trainer.average.load(whole[-1], model)
     if len(tracker.history) < settings.epochs and not exhausted(tracker.history, recipe.metric, settings.patience):
+        if whole:
+            tracker.print(f"goes on after epoch {len(tracker.history)}, where it was stopped")
         _train(trainer, whole[-1] if whole else None)
     devices.barrier()
     best = best_epoch(tracker.history, recipe.metric)

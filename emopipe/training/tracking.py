@@ -117,13 +117,12 @@ class Tracker(TrainerCallback):
         epoch, epochs = len(self.history), int(args.num_train_epochs)
         left = (time.monotonic() - self._began) / (epoch - self._before) * (epochs - epoch)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "train/learning_rate")
-        self._print(f"epoch {epoch}/{epochs}  {shown}  {left:.0f} s left")
+        self.print(f"epoch {epoch}/{epochs}  {shown}  {left:.0f} s left")
 
     def restore(self, history: list[dict[str, float]]) -> None:
         """Take over the rows of a training that was stopped, as if they had been made now."""
         for row in history:
             self._add(row)
-        self._print(f"goes on after epoch {len(history)}, where it was stopped")
 
     def summarise(self, best: int) -> None:
         """Log as the summary, which ``dvc metrics show`` prints, the scores of the model that is kept.
@@ -147,7 +146,8 @@ class Tracker(TrainerCallback):
                 self.board.add_scalar(key, value, len(self.history))
             self.board.flush()
 
-    def _print(self, line: str) -> None:
+    def print(self, line: str) -> None:
+        """Print a line that begins with the name, by the first process alone."""
         if is_first():
             print(f"{self.name}: {line}", file=sys.stderr, flush=True)
 

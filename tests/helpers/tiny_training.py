@@ -78,8 +78,8 @@ def training_data(dataset: ExampleDataset) -> TrainingData:
     return TrainingData(dataset, Tiny, cross_entropy)
 
 
-def run(folder: Path, tracker: Tracker | None = None) -> Run:
-    return Run(CPU, tracker or Tracker("name"), folder)
+def run(folder: Path, tracker: Tracker | None = None, processes: int = 1) -> Run:
+    return Run(CPU, tracker or Tracker("name"), folder, processes)
 
 
 def trained(folder: Path, epoch: int | None = None, **changes: object) -> tuple[dict, list, int]:

@@ -11,59 +11,66 @@ import pytest
 from helpers.clones import Clone
 from helpers.processes import kill_all, start
 
-TEXT = ["finetune_text", "fit_forest", "evaluate", "plot"]
+TEXT = ["finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "plot"]
+METADATA = ["utterance", "corpus", "speaker", "sex", "language"]
+DIMENSIONS = ["valence", "arousal", "dominance"]
 
 
 def test_what_a_user_gets(clone):
     scores = clone.json("metrics/evaluation.json")
-    assert {"uar", "wa", "macro_f1", "weighted_f1", "recall", "majority_wa", "utterances"} <= scores["audio"].keys()
-    details = clone.json("data/predictions/details.json")
-    uar = details["audio"]["intervals"]["uar"]
-    assert uar["value"] == pytest.approx(scores["audio"]["uar"])
-    assert (uar["by"], uar["units"], uar["low"]) == ("speaker", 1, None)  # one says nothing of others
-    assert scores["audio"]["interval"] == {}
-    assert details["audio"]["calibration"]["temperature"] > 0
-    assert details["audio"]["tests"].keys() == {"majority"}
-    assert details["text"]["emotion"]["tests"].keys() == {"zero_shot", "majority"}
-    assert details["text"]["vad"]["tests"].keys() == {"zero_shot", "mean_predictor"}
-    assert "ccc.valence" in details["text"]["vad"]["tests"]["zero_shot"]
-    assert {"fine_tuned", "zero_shot", "mean_predictor", "majority", "utterances"} <= scores["text"].keys()
-    for kind in ("fine_tuned", "zero_shot"):
-        assert scores["text"][kind]["vad"].keys() == {"mse", "rmse", "mae", "ccc", "pcc", "r2"}
-        assert scores["text"][kind]["vad"]["ccc"].keys() == {"valence", "arousal", "dominance", "mean"}
-        assert scores["text"][kind]["emotion"].keys() == {"accuracy", "macro_f1", "weighted_f1", "uar"}
-    assert scores["forest"].keys() == {"importance"}
-    assert set(scores["forest"]["importance"]) == {"text_valence", "text_arousal", "text_dominance"}
-    assert clone.csv("data/audio_vad.csv").empty  # nothing is heard for a forest that reads
-    assert clone.csv("data/predictions/forest.csv").empty
-    split = clone.csv("data/splits/audio.csv")
-    test = set(split.loc[split["split"] == "test", "utterance"])
-    audio, text = clone.csv("data/predictions/audio.csv"), clone.csv("data/predictions/text.csv")
-    assert set(audio["utterance"]) == test
-    labels = sorted(set(split["emotion"]))
-    p_labels = [f"p_{label}" for label in labels]
-    who = ["utterance", "corpus", "speaker", "sex", "language"]
-    assert list(audio) == [*who, "truth", "prediction", "zero_shot", *p_labels]
-    assert audio.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
-    assert set(text["utterance"]) <= test  # the text branch holds out what the audio branch does
-    names = ["valence", "arousal", "dominance"]
-    assert list(text) == [
-        *who, *names, *(f"{n}_predicted" for n in names), *(f"{n}_zero_shot" for n in names),
-        "emotion", "emotion_predicted", "emotion_zero_shot", *p_labels,
-    ]  # fmt: skip
-    figures = {path.name for path in (clone.folder / "metrics/figures").iterdir()}
-    drawn = {"baselines", "confusion_audio", "confusion_text", "reliability", "training", "vad"}
-    assert figures == {f"{name}.png" for name in drawn}  # six utterances are too few for speakers and for t-SNE
-    assert "UAR" in (clone.folder / "metrics/report.html").read_text()
+    assert {branch: {target: set(models) for target, models in own.items()} for branch, own in scores.items()} == {
+        "audio": {"emotion": {"trained", "majority"}},
+        "text": {"vad": {"trained", "zero_shot", "zero_shot_uncalibrated", "mean"}},
+        "forest": {"emotion": {"trained", "zero_shot", "majority"}},
+    }
+    trained = scores["audio"]["emotion"]["trained"]
+    assert trained.keys() == {
+        "accuracy", "uar", "macro_f1", "weighted_f1", "recall", "ece", "brier", "utterances", "interval",
+    }  # fmt: skip
+    assert scores["text"]["vad"]["trained"]["pcc"].keys() == {*DIMENSIONS, "mean"}
+    statistics = clone.json("data/predictions/statistics.json")
+    uar = statistics["audio"]["emotion"]["intervals"]["trained"]["uar"]
+    assert uar["value"] == pytest.approx(trained["uar"])
+    assert uar["low"] is None  # one speaker says nothing of others
+    assert statistics["audio"]["emotion"]["calibration"]["temperature"] > 0
+    assert set(statistics["forest"]["emotion"]["importance"]) == {f"text_{name}" for name in DIMENSIONS}
+    assert clone.csv("data/vad/audio.csv").empty  # the forest takes text alone
+    assert len(clone.csv("data/vad/text.csv"))
+
+
+def test_the_predictions_are_of_the_test_sets(clone):
+    split, text = clone.csv("data/splits/audio.csv"), clone.csv("data/splits/text.csv")
+    emotion, vad = clone.csv("data/predictions/emotion.csv"), clone.csv("data/predictions/vad.csv")
+    labels = sorted(set(split["emotion"]) | set(text["emotion"]) - {""})
+    assert list(emotion) == [*METADATA, "branch", "model", "truth", "prediction", *(f"p_{name}" for name in labels)]
+    assert list(vad) == [*METADATA, "branch", "model", "dimension", "truth", "prediction"]
+    tested = set(split.loc[split["split"] == "test", "utterance"])
+    audio = emotion[(emotion["branch"] == "audio") & (emotion["model"] == "trained")]
+    assert list(audio["utterance"]) == list(split.loc[split["split"] == "test", "utterance"])
+    assert audio.filter(like="p_").astype(float).sum(axis=1).to_numpy() == pytest.approx(1)
+    assert set(vad["utterance"]) == set(text.loc[text["split"] == "test", "utterance"])
+    assert set(vad["utterance"]) <= tested  # the text branch holds out what the audio branch does
+    score = clone.json("metrics/evaluation.json")["audio"]["emotion"]["trained"]["accuracy"]
+    assert score == pytest.approx((audio["truth"] == audio["prediction"]).mean())
+
+
+def test_pictures_and_curves_are_drawn(clone):
+    figures = {path.stem for path in (clone.folder / "metrics/figures").iterdir()}
+    # six utterances are too few for speakers and for t-SNE
+    assert figures == {"baselines", "confusion_audio", "confusion_forest", "reliability", "training", "vad_text"}
+    report = (clone.folder / "metrics/report.html").read_text()
+    assert "UAR" in report
+    assert "ine-tuned" not in report  # the backbone stayed frozen, and of text none is said to be
     log = (clone.folder / "metrics/text/log.csv").read_text().splitlines()
     assert log[0] == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae"
     assert len(log) == 2
+    assert not (clone.folder / "data/encoded/frames.npy").exists()  # no trainable block reads them
 
 
 def test_dvc_shows_plots_and_metrics_without_a_complaint(clone):
     shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
     assert "WARNING" not in shown.stdout + shown.stderr
-    assert "audio.uar" in clone.run("dvc", "metrics", "show").stdout
+    assert "audio.emotion.trained.uar" in clone.run("dvc", "metrics", "show").stdout
 
 
 def test_nothing_reruns_when_nothing_changed_and_git_is_told_of_all(clone):
@@ -73,7 +80,7 @@ def test_nothing_reruns_when_nothing_changed_and_git_is_told_of_all(clone):
     assert "up to date" in clone.run("dvc", "status").stdout
 
 
-PUBLIC = ["models/audio", "models/text", "models/forest.skops", "metrics/report.html"]  # as the README has it
+PUBLIC = ["models/audio", "models/text", "models/forest.skops", "metrics/report.html"]  # as docs/sharing.md has it
 
 
 def test_what_was_pushed_is_not_made_again(clone, tmp_path):
@@ -111,7 +118,7 @@ TABLE = [
     ({"runtime__workers": 1, "runtime__device": "cpu"}, []),
     ({"forest__trees": 7}, ["fit_forest", "evaluate", "plot"]),
     ({"text__dropout": 0.2}, TEXT),
-    ({"evaluate__anchors__valence__low": ["Terrible."]}, ["evaluate", "plot"]),
+    ({"evaluate__anchors__valence__low": ["Terrible."]}, ["predict_text", "evaluate", "plot"]),
     ({"plot__dpi": 50}, ["plot"]),
 ]
 
@@ -119,6 +126,13 @@ TABLE = [
 @pytest.mark.parametrize(("changes", "expected"), TABLE, ids=lambda v: next(iter(v)) if isinstance(v, dict) else "")
 def test_only_what_a_parameter_touches_reruns(clone, changes, expected):
     assert clone.repro(**changes) == expected
+
+
+def test_a_docstring_reruns_the_fingerprints_and_nothing_else(clone):
+    file = clone.folder / "emopipe/io/errors.py"
+    file.write_text(file.read_text().replace('"""Errors', '"""All errors', 1))
+    assert clone.outdated() == ["code"]
+    assert clone.repro() == ["code"]
 
 
 def test_wrong_parameters_stop_the_run_with_one_message(clone):
@@ -140,7 +154,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(clone):
         time.sleep(0.02)
     kill_all(process)
     assert not (clone.folder / "models/audio/config.json").exists()
-    made = ["encode", "finetune_audio", "finetune_text", "fit_forest"]  # again: forced, nothing is restored
+    made = ["encode", "finetune_audio", "finetune_text", "cross_fit_text"]  # again: forced, nothing is restored
     again = clone.run("dvc", "repro", "--single-item", "--force", *made)
     assert "goes on after epoch" in again.stderr
     assert clone.ran(again) == made

@@ -20,8 +20,8 @@ from helpers.processes import kill_all, start
     [
         ("finetune_audio", ["models/audio", "metrics/audio"], {}),
         ("finetune_text", ["models/text", "metrics/text"], {}),
-        ("cross_fit_audio", ["data/audio_vad.csv"], {"model__task": "regression", "forest__inputs": "audio"}),
-        ("fit_forest", ["models/forest.skops", "data/forest.csv"], {}),
+        ("cross_fit_audio", ["data/vad/audio.csv"], {"model__task": "regression", "forest__inputs": "audio"}),
+        ("cross_fit_text", ["data/vad/text.csv"], {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -47,7 +47,7 @@ def test_a_rating_of_a_text_has_no_part_in_its_own_prediction(tiny: Path, tmp_pa
     trained, _ = fitted(tiny, tmp_path / "model")
     teacher = int(rows.index[rows["split"] == "train"][4])
     found = [
-        from_text.out_of_sample_vad(table, trained, FOLDS, CPU, tmp_path / str(i))
+        from_text.out_of_sample_vad(table, trained, FOLDS, Run(CPU, Tracker("test"), tmp_path / str(i)))
         for i, table in enumerate((rows, marked(rows, teacher)))
     ]
     with_marker = (found[0] == found[1]).all(axis=1)
@@ -93,7 +93,9 @@ def test_a_rating_of_a_recording_has_no_part_in_its_own_prediction(tmp_path: Pat
 
     def vad(table: pd.DataFrame, kind: str, name: str) -> pd.DataFrame:
         settings = CrossFitting(inputs="audio", vad=kind, cross_fit=FOLDS)
-        return from_audio.training_vad(table, settings, MODEL, training, encoded, CPU, tmp_path / name)
+        return from_audio.training_vad(
+            table, settings, MODEL, training, encoded, Run(CPU, Tracker("test"), tmp_path / name)
+        )
 
     teacher = 8
     found = [vad(table, "out_of_sample", str(i)) for i, table in enumerate((rows, marked(rows, teacher)))]
@@ -132,7 +134,7 @@ def test_folds_that_are_done_are_not_trained_for_again(tmp_path: Path):
 
     def run(folder: str) -> pd.DataFrame:
         queries, units = rows.index[rows["speaker"] != "c/3"], rows.index.to_series().astype(str)
-        return cross_fit_predict(rows, queries, units, 5, "stage", CPU, tmp_path / folder, fit_and_predict)
+        return cross_fit_predict(rows, queries, units, 5, Run(CPU, Tracker("test"), tmp_path / folder), fit_and_predict)
 
     dies = 0
     whole, calls = run("whole"), len(trained)

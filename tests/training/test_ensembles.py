@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -15,6 +19,7 @@ from emopipe.training.devices import set_up
 from emopipe.training.fitting import Run
 from emopipe.training.networks import count_trainable_parameters
 from emopipe.training.tracking import Tracker
+from helpers.closure import ROOT
 from helpers.noises import RUNTIME, encoded, model_settings, train_settings
 from helpers.tiny_text import CPU, fitted, sentences
 
@@ -85,3 +90,34 @@ def test_members_of_a_regressor_are_what_their_seeds_train_and_are_averaged(tiny
     assert tracker.history == alone[0][1].history
     text_model.save(together, tmp_path / "model")
     np.testing.assert_array_equal(predict_vad(text_model.load(tmp_path / "model"), texts, CPU), found)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from emopipe.training.fitting import train_ensemble
+from helpers.tiny_training import examples, recipe, run, training_data
+from safetensors.torch import save_file
+
+folder, processes = Path(sys.argv[1]), int(sys.argv[2])
+data, dev = training_data(examples(60, 1)), examples(30, 2)
+own = run(folder / "checkpoints", processes=processes)
+found = train_ensemble(recipe(refit=sys.argv[3]), [data] * 3, dev, [data] * 3, own)
+save_file(found.model.state_dict(), folder / "model.safetensors")
+print(found.epochs, len(own.tracker.history))
+"""
+
+
+@pytest.mark.parametrize("refit", ["all_epochs", "best_epoch"])
+def test_members_that_are_trained_side_by_side_are_those_of_one_after_the_other(tmp_path, refit):
+    said = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        command = [sys.executable, "-c", PROGRAM, str(folder), str(processes), refit]
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        said.append(done.stdout.splitlines()[-1])
+    assert said[0] == said[1]
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("1", "2"))
+    assert one == two
