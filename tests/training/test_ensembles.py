@@ -19,8 +19,8 @@ from emopipe.training.devices import set_up
 from emopipe.training.fitting import Run
 from emopipe.training.networks import count_trainable_parameters
 from emopipe.training.tracking import Tracker
-from helpers.closure import ROOT
 from helpers.noises import RUNTIME, encoded, model_settings, train_settings
+from helpers.paths import ROOT
 from helpers.tiny_text import CPU, fitted, sentences
 
 
