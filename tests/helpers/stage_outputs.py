@@ -17,6 +17,7 @@ OUTPUTS = {
     ]
     for stage, entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
 }
+DATA_STAGES = [stage for stage in OUTPUTS if stage != "code"]  # which reads the sources, and no data
 
 
 def clear(folder: Path, stage: str) -> None:

@@ -13,10 +13,10 @@ import time
 import numpy as np
 import pytest
 
-from helpers.clones import SMALL, STAGES, Clone, cloned, small_encoder
+from helpers.clones import SMALL, Clone, cloned, small_encoder
 from helpers.paths import ROOT
 from helpers.processes import end, kill, mounted, start, start_stage, writes_at_most
-from helpers.stage_outputs import clear, made, whole
+from helpers.stage_outputs import DATA_STAGES, clear, made, whole
 from stages import resample
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def project(tmp_path_factory):
     ):  # DVCLive wants a commit
         clone.run("git", *command.split())
     times, expected = {}, {}
-    for stage in STAGES:
+    for stage in DATA_STAGES:
         began = time.monotonic()
         end(start_stage(folder, stage))
         times[stage], expected[stage] = time.monotonic() - began, made(folder, stage)
@@ -48,10 +48,10 @@ def project(tmp_path_factory):
     return folder, times, expected
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", DATA_STAGES)
 def test_a_stage_that_is_killed_at_any_moment_leaves_what_is_whole_and_ends_in_the_same_bytes(project, stage):
     folder, times, expected = project
-    moments = np.random.default_rng(STAGES.index(stage)).uniform(0.3, 1, 4) * times[stage]
+    moments = np.random.default_rng(DATA_STAGES.index(stage)).uniform(0.3, 1, 4) * times[stage]
     for moment, number in zip(moments, [signal.SIGTERM, signal.SIGKILL] * 2, strict=True):
         clear(folder, stage)
         process = start_stage(folder, stage)
@@ -68,11 +68,12 @@ def test_a_stage_that_is_killed_at_any_moment_leaves_what_is_whole_and_ends_in_t
 # The size of a file at which writing fails: small ones go through, and in a training, the checkpoint or the model.
 LIMITS = {
     "fetch": 5_000, "resample": 20_000, "split": 1_000, "encode": 200_000, "finetune_audio": 100_000,
-    "cross_fit_audio": 10, "finetune_text": 40_000, "fit_forest": 5_000, "evaluate": 1_100, "plot": 20_000,
+    "cross_fit_audio": 10, "predict_audio": 1_000, "finetune_text": 40_000, "cross_fit_text": 1_000,
+    "predict_text": 1_000, "fit_forest": 5_000, "evaluate": 1_100, "plot": 20_000,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", DATA_STAGES)
 def test_a_stage_whose_disk_is_full_says_so_and_the_next_run_finishes(project, stage):
     folder, _, expected = project
     clear(folder, stage)
