@@ -77,7 +77,7 @@ EMOTIONS = {
 SPEAKER_SPREAD = np.array([6, 5, 0.06, 1.5, 0.05, 0.3])
 UTTERANCE_SPREAD = np.array([4, 6, 0.05, 1.5, 0.06, 0.5])
 
-MIXED = 0.15  # share of utterances in which another emotion colours voice and words
+MIXED = 0.10  # share of utterances in which another emotion colours voice and words
 SNR = (15.0, 40.0)  # dB
 LEVEL = -30.0  # dBFS, of an utterance of medium loudness
 WORDS_PER_MINUTE = 190

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 OPENED = 0.4  # share of utterances that begin with one of the openers
-INDIFFERENT = 0.08  # share of utterances whose words do not follow the state: small talk in any emotion
-SPREAD = 0.5  # how far, in points of the scale, the words stray from the state
+INDIFFERENT = 0.03  # share of utterances whose words do not follow the state: small talk in any emotion
+SPREAD = 0.3  # how far, in points of the scale, the words stray from the state
 
 CALM = np.array([3.0, 2.5, 3.2])  # the state that small talk suits
 
