@@ -1,4 +1,4 @@
-"""Stages rerun for a change of meaning and for nothing else: edits of a copy of the tree, and what DVC makes of them."""
+"""Stages rerun for a change of meaning, and for nothing else: edits of a copy of the tree, as DVC sees them."""
 
 from __future__ import annotations
 
