@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -60,7 +61,10 @@ def test_pictures_and_curves_are_drawn(clone):
     assert figures == {"baselines", "confusion_audio", "confusion_forest", "reliability", "training", "vad_text"}
     report = (clone.folder / "metrics/report.html").read_text()
     assert "UAR" in report
-    assert "ine-tuned" not in report  # the backbone stayed frozen, and of text none is said to be
+    audio, text = (re.search(f"<dt>{name}</dt><dd>(.*?)</dd>", report)[1] for name in ("Audio", "Text"))
+    assert "frozen" in audio
+    assert "fine-tuned" not in audio
+    assert "fine-tuned" in text
     log = (clone.folder / "metrics/text/log.csv").read_text().splitlines()
     assert log[0] == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae"
     assert len(log) == 2
