@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from emopipe.io.errors import UserError
 
@@ -31,6 +31,9 @@ Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
 Precision = Literal["float32", "bfloat16"]
+# A list that may be empty is written null: where an experiment sets a list to [] after another one has been applied, DVC
+# writes a params.yaml that it cannot read any more.
+OrNone = BeforeValidator(lambda value: [] if value is None else value)
 
 
 class Group(BaseModel):

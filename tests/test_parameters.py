@@ -7,6 +7,7 @@ import re
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from emopipe.audio.parameters import Model, Train
 from emopipe.encoding.parameters import BackboneChoice
@@ -108,3 +109,18 @@ def test_an_absent_or_broken_file_is_named(tmp_path):
     (tmp_path / "params.yaml").write_text("train: [")
     with pytest.raises(UserError, match="not valid YAML"):
         Train.load(path=tmp_path / "params.yaml")
+
+
+LISTS = ["data.audio.corpora", "data.text.corpora", "split.audio.test_corpora", "encode.speed_perturbation"]
+
+
+@pytest.mark.parametrize("key", LISTS)
+def test_experiments_one_after_the_other_leave_a_file_that_can_be_read(tmp_path, key):
+    """An experiment that empties a list by ``[]`` after another one breaks the file; by ``null`` it does not."""
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text())
+    full = "[0.9,1.1]" if "speed" in key else "[emodb]"
+    for override in ("model.dropout=0.1", f"{key}={full}", f"{key}=null", "train.epochs=3"):
+        apply_overrides(str(file), [override])
+        assert Train.load(path=file)
+    assert yaml.safe_load(file.read_text())["train"]["epochs"] == 3

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from emopipe.parameters import Count, Group, Seed
+from emopipe.parameters import Count, Group, OrNone, Seed
 
 
 class Corpora(Group):
     """The corpora of a branch, ``data.audio`` or ``data.text``."""
 
-    corpora: list[str]
+    corpora: Annotated[list[str], OrNone]
 
 
 class Synthetic(Group):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from emopipe.parameters import Group, Name, Natural, Number, Positive, Precision
+from emopipe.parameters import Group, Name, Natural, Number, OrNone, Positive, Precision
 
 
 def _other_speeds(value: list[float]) -> list[float]:
@@ -31,5 +31,5 @@ class Encode(Group):
     KEY = "encode"
 
     max_seconds: Positive
-    speed_perturbation: Annotated[list[Annotated[Number, Field(ge=0.5, le=2)]], AfterValidator(_other_speeds)]
+    speed_perturbation: Annotated[list[Annotated[Number, Field(ge=0.5, le=2)]], AfterValidator(_other_speeds), OrNone]
     precision: Precision

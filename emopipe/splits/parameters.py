@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from emopipe.parameters import Group, Natural, Positive, Seed
+from emopipe.parameters import Group, Natural, OrNone, Positive, Seed
 from emopipe.schemas.manifest import Dimension, Emotion
 
 
@@ -45,7 +45,7 @@ class Partition(Group):
         "speaker", "session", "official", "random", "corpus",
         "speaker_folds", "leave_one_speaker_out", "leave_one_session_out",
     ]  # fmt: skip
-    test_corpora: list[str]
+    test_corpora: Annotated[list[str], OrNone]
     speaker_overlap: Literal["error", "drop", "warn"]
     fractions: Annotated[list[Positive], Field(min_length=3, max_length=3), AfterValidator(_sum_to_one)]
     folds: Annotated[int, Field(ge=2)]
