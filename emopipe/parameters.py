@@ -31,8 +31,8 @@ Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
 Precision = Literal["float32", "bfloat16"]
-# A list that may be empty is written null: where an experiment sets a list to [] after another one has been applied, DVC
-# writes a params.yaml that it cannot read any more.
+# A list that may be empty is written null: where an experiment sets a list to [] after another one has been applied,
+# DVC writes a params.yaml that it cannot read any more.
 OrNone = BeforeValidator(lambda value: [] if value is None else value)
 
 
