@@ -14,7 +14,7 @@ import torch
 import yaml
 from funasr import AutoModel as AutoFunasrModel
 from funasr.models.emotion2vec.model import Emotion2vec as FunasrNetwork
-from helpers.closure import ROOT
+from helpers.paths import ROOT
 from torch.nn.functional import layer_norm
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoModel, WhisperFeatureExtractor, WhisperForConditionalGeneration
