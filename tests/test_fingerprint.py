@@ -102,6 +102,9 @@ def test_what_an_edit_reruns(copy, row):
         assert copy.changed() == expected
     finally:
         file.write_text(text, encoding="utf-8")
+
+
+def test_what_is_edited_back_reruns_nothing(copy):
     assert copy.changed() == []
 
 

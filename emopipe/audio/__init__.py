@@ -1,1 +1,1 @@
-"""Pooling, heads, the encoded store and the trainable audio model."""
+"""The audio model: layer pooling, pooling over frames, heads, tasks, training and prediction."""

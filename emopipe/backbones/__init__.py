@@ -1,1 +1,1 @@
-"""One file per encoder family behind one interface."""
+"""Pretrained audio encoders: one file per family behind one interface."""

@@ -1,1 +1,1 @@
-"""One file per picture, one style."""
+"""One file per figure, one style."""

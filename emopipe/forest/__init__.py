@@ -1,1 +1,1 @@
-"""From valence, arousal and dominance to an emotion."""
+"""The random forest from VAD to emotion."""

@@ -92,7 +92,7 @@ def importance(forest: RandomForestClassifier, inputs: pd.DataFrame) -> dict[str
     """Return by how much UAR falls when the values of an input are shuffled among the utterances.
 
     Breiman, "Random forests", Machine Learning 45, 2001, section 10, on utterances that were not trained on. Unlike
-    how often an input is split on, this does not count what was learnt by heart. Inputs that say the same share their
+    how often an input is split on, this does not count what was memorised. Inputs that say the same share their
     importance: the valence of text may be worth little where the valence of audio is known.
 
     Args:

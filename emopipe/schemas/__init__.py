@@ -1,1 +1,1 @@
-"""What every room shares: typed parameters, table schemas, error words, the runtime."""
+"""The tables that pass between stages, as typed rows: manifest, splits, predicted VAD, predictions."""

@@ -1,1 +1,1 @@
-"""Metrics of classification and regression."""
+"""Scores, baselines, intervals, tests between models, calibration."""

@@ -1,1 +1,1 @@
-"""Division of the utterances into train, dev and test, and prevention of leakage."""
+"""Train, dev and test sets, and the guard against leakage."""

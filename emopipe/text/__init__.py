@@ -1,1 +1,1 @@
-"""The VAD regressor, its zero-shot baseline and the forest from VAD to emotion."""
+"""The text regressor from words to VAD, and its zero-shot baselines."""

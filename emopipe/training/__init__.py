@@ -1,1 +1,1 @@
-"""What both branches share: Trainer settings, optimiser groups, tracking."""
+"""Training, of either branch: data, networks, optimiser, checkpoints, logging, cross-fitting."""

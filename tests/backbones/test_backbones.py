@@ -14,7 +14,6 @@ import torch
 import yaml
 from funasr import AutoModel as AutoFunasrModel
 from funasr.models.emotion2vec.model import Emotion2vec as FunasrNetwork
-from helpers.paths import ROOT
 from torch.nn.functional import layer_norm
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoModel, WhisperFeatureExtractor, WhisperForConditionalGeneration
@@ -25,6 +24,7 @@ from emopipe.backbones.catalogue import FAMILIES as REGISTERED
 from emopipe.backbones.loading import load
 from emopipe.io.errors import UserError
 from helpers.clips import clip
+from helpers.paths import ROOT
 
 # Every family, and the layout of its large models where that is another one.
 NETWORKS = [

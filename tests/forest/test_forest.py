@@ -26,6 +26,8 @@ from emopipe.schemas.vad import as_features, feature_names
 from emopipe.text import cross_fitting
 from emopipe.text.cross_fitting import out_of_sample_vad
 from emopipe.training.cross_fitting import folds
+from emopipe.training.fitting import Run
+from emopipe.training.tracking import Tracker
 from helpers.tiny_text import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +175,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Regressor]:
 def vad_of(tmp_path: Path) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def vad(rows: pd.DataFrame) -> pd.DataFrame:
         trained = Regressor(rows[(rows["split"] == "train") & rows["valence"].notna()])
-        return out_of_sample_vad(rows, trained, 3, torch.device("cpu"), tmp_path)
+        return out_of_sample_vad(rows, trained, 3, Run(torch.device("cpu"), Tracker("test"), tmp_path))
 
     return vad
 

@@ -12,8 +12,8 @@ from sklearn.metrics import balanced_accuracy_score
 from emopipe.scoring.regression import SCORES
 from helpers.clones import Clone
 
-SCORED = ["finetune_audio", "predict_audio", "evaluate"]  # what leads from an encoding to scores
 FOLLOWED = ["finetune_audio", "cross_fit_audio", "predict_audio"]  # the stages of the audio branch that follow encode
+SCORED = [*FOLLOWED, "evaluate"]  # what leads from an encoding to scores
 
 
 def test_experiments_of_the_same_test_set_are_compared(clone):
