@@ -52,7 +52,7 @@ def test_the_cost_of_a_process_counts_those_it_starts(tmp_path):
     cost = first_result.measure(["-c", work], tmp_path, dict(os.environ))
     assert 0 < cost.cpu < 60
     assert cost.wall > 0
-    assert 95 < cost.peak < 1_000
+    assert 95 < cost.peak < 10_000  # MiB; a process begins with the peak of the one that started it
     with pytest.raises(SystemExit, match="exit status 3"):
         first_result.measure(["-c", "raise SystemExit(3)"], tmp_path, dict(os.environ))
 
