@@ -25,22 +25,19 @@ def examples(
     utterances: Sequence[str],
     targets: np.ndarray,
     store: Store,
-    settings: Model,
     conditions: Sequence[str] = (ORIGINAL,),
 ) -> ExampleDataset:
-    """Return utterances with their targets, under one condition after the other.
+    """Return utterances with their targets and lengths in frames, under one condition after the other.
 
     Args:
         utterances: of the store
         targets: [utterances, ...]
         store: of the utterances' encodings
-        settings: the ``model`` group; where it reads frames, batches are made of utterances of about one length
         conditions: under which each utterance is an example
     """
     rows = np.concatenate([store.rows(utterances, condition) for condition in conditions])
     pairs = zip(rows.tolist(), np.concatenate([targets] * len(conditions)), strict=True)
-    lengths = store.lengths(rows) if settings.features != "frozen" else np.ones(len(rows), dtype=np.int64)
-    return ExampleDataset([Example(*pair) for pair in pairs], lengths.tolist())
+    return ExampleDataset([Example(*pair) for pair in pairs], store.lengths(rows).tolist())
 
 
 class Collate:

@@ -56,7 +56,7 @@ def fit(
             return AudioModel(settings, deepcopy(blocks), deepcopy(layers), store.dim, task.outputs)
 
         targets = task.targets(rows)
-        dataset = examples(rows["utterance"], targets, store, settings, store.conditions)
+        dataset = examples(rows["utterance"], targets, store, store.conditions)
         return TrainingData(dataset, build, task.loss(optimisation, targets))
 
     if is_first():
@@ -69,7 +69,7 @@ def fit(
         optimisation,
         partial(mixed, alpha=optimisation.mixup) if optimisation.mixup else None,
     )
-    dev_set = examples(dev["utterance"], task.targets(dev), store, settings)
+    dev_set = examples(dev["utterance"], task.targets(dev), store)
     members = settings.ensemble_size
     train_and_dev = None
     if optimisation.refit != "none":

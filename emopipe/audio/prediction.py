@@ -28,5 +28,5 @@ def predict(
         store: of their encodings
         device: where to predict
     """
-    dataset = examples(utterances, np.zeros(len(utterances)), store, settings)  # there are no targets
+    dataset = examples(utterances, np.zeros(len(utterances)), store)  # there are no targets
     return data.predict(model, dataset, Collate(store, settings), BATCH, device).astype(np.float64)

@@ -118,9 +118,7 @@ def trained(data, folder, where: Path, **changes):
     tracker = Tracker("test")
     run = Run(device, tracker, where / "checkpoints")
     made = fit(parts["train"], parts["dev"], settings, training, opened, run)
-    sets = {
-        name: examples(part["utterance"], made.task.targets(part), opened, settings) for name, part in parts.items()
-    }
+    sets = {name: examples(part["utterance"], made.task.targets(part), opened) for name, part in parts.items()}
     return made, sets, Collate(opened, settings), tracker, made.epochs[0], device
 
 

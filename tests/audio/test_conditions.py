@@ -69,7 +69,7 @@ def test_a_refit_trains_on_dev_at_other_speeds_too(data, tmp_path):
 def test_a_batch_holds_the_encoding_under_its_condition(data):
     opened, rows, folder = data(train=1.0, dev=1.0, test=1.0)
     settings = model_settings(folder)
-    made = examples(rows["utterance"][:2], np.arange(2), opened, settings, opened.conditions).examples
+    made = examples(rows["utterance"][:2], np.arange(2), opened, opened.conditions).examples
     assert [(*opened.index.loc[one.row, ["utterance", "condition"]], one.target) for one in made] == [
         ("c/u0", "original", 0), ("c/u1", "original", 1), ("c/u0", FASTER, 0), ("c/u1", FASTER, 1),
     ]  # fmt: skip
