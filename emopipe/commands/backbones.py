@@ -10,12 +10,11 @@ Weights count as usable when every tensor of the network is there and has its sh
 from __future__ import annotations
 
 import argparse
-import sys
 
 from emopipe.backbones.catalogue import ENTRIES
 from emopipe.backbones.family import Published
 from emopipe.backbones.loading import load, locate, on_disk
-from emopipe.io.errors import UserError
+from emopipe.commands import try_each
 from emopipe.text import catalogue as text_catalogue
 
 
@@ -31,15 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Load every backbone that is named, which fetches what is missing; without a name, list what there is."""
     if not arguments.names:
         _list()
-    failed = 0
-    for name in arguments.names:
-        try:
-            _show(name, arguments.hub)
-        except UserError as error:  # the other names are still fetched
-            failed += 1
-            print(f"{name}\n  {error}", file=sys.stderr)
-    if failed:
-        raise UserError(f"{failed} of {len(arguments.names)} backbone(s) cannot be used")
+    try_each(arguments.names, lambda name: _show(name, arguments.hub), "backbone(s) cannot be used")
 
 
 def table() -> str:

@@ -9,14 +9,13 @@ A check reads a corpus as the pipeline would, tries every recording, and writes 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from emopipe.commands import try_each
 from emopipe.corpora.catalogue import AUDIO, CORPORA, read_corpus
 from emopipe.corpora.parameters import Synthetic
 from emopipe.corpora.summary import describe, describe_recordings
-from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
 from emopipe.recordings.manifests import recordings, split_by_outcome
 from emopipe.recordings.resampling import check_all
@@ -36,15 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Check every corpus that is named; without a name, list those that can be read."""
     if not arguments.names:
         _list()
-    failed = 0
-    for name in arguments.names:
-        try:
-            _check(name)
-        except UserError as error:  # the other names are still checked
-            failed += 1
-            print(f"{name}\n  {error}", file=sys.stderr)
-    if failed:
-        raise UserError(f"{failed} of {len(arguments.names)} corpora cannot be read")
+    try_each(arguments.names, _check, "corpora cannot be read")
 
 
 def table() -> str:
