@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emopipe.encoding.corpus import encode_corpus
+from emopipe.encoding.corpus import encode_corpus, tell_unheard
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
 from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
+from emopipe.schemas import notices
 from emopipe.training import devices
 
 MANIFEST = Path("data/audio/manifest.csv")
@@ -23,6 +24,8 @@ def main() -> None:
     encoder = Encoder.load(choice, settings, device)
     utterances = encode_corpus(encoder, MANIFEST, with_frames=choice.features != "frozen")
     if devices.is_first():
+        with notices.collected(notices.ENCODE):
+            tell_unheard(MANIFEST, settings.max_seconds)
         blocks = encoder.backbone.block_count
         print(f"encode: {utterances} utterances, {blocks - encoder.trainable} of {blocks} blocks frozen")
 

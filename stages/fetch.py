@@ -13,7 +13,10 @@ from emopipe.corpora.catalogue import read_branches
 from emopipe.corpora.parameters import Corpora, Synthetic
 from emopipe.io.errors import run_stage
 from emopipe.recordings.manifests import add_content
+from emopipe.schemas import notices
+from emopipe.schemas.labels import WORDS
 from emopipe.schemas.manifest import write_manifest
+from emopipe.splits.parameters import Merge
 
 AUDIO = Path("data/raw/audio/manifest.csv")
 TEXT = Path("data/raw/text.csv")
@@ -25,7 +28,9 @@ NO_AUDIO = {"path": "", "sha256": "", "start": math.nan, "end": math.nan, "secon
 def main() -> None:
     """Write the manifest of the audio branch and the table of the text branch."""
     names = Corpora.load("data.audio").corpora, Corpora.load("data.text").corpora
-    audio, text = read_branches(*names, Synthetic.load(), AUDIO.parent / "synthetic")
+    words = WORDS | Merge.load("data.audio").words() | Merge.load("data.text").words()
+    with notices.collected(notices.FETCH):
+        audio, text = read_branches(*names, Synthetic.load(), AUDIO.parent / "synthetic", words)
     write_manifest(add_content(audio, AUDIO), AUDIO, changed=("path", "sha256", "seconds"))
     write_manifest(text.assign(**NO_AUDIO), TEXT, changed=list(NO_AUDIO))
     print(f"audio: {len(audio)} utterances of {', '.join(names[0]) or 'nothing'}; ", end="")

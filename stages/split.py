@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emopipe.io.errors import run_stage
-from emopipe.schemas import splits, tables
+from emopipe.schemas import notices, splits, tables
 from emopipe.schemas.manifest import read_manifest
 from emopipe.splits.balance import balance, summary
 from emopipe.splits.branches import split_audio, split_text
@@ -18,9 +18,10 @@ def main() -> None:
     audio_labels, text_labels = Labels.load("data.audio"), Labels.load("data.text")
     rated = target.targets if target.task == "regression" else []
     manifest = read_manifest(Path("data/audio/manifest.csv"))
-    audio, audio_leaks = split_audio(manifest, split.audio, audio_labels.labels, audio_labels.merge, rated)
-    manifest = read_manifest(Path("data/raw/text.csv"))
-    text, text_leaks = split_text(manifest, audio, split.text, text_labels.labels, text_labels.merge)
+    with notices.collected(notices.SPLIT):
+        audio, audio_leaks = split_audio(manifest, split.audio, audio_labels.labels, audio_labels.merge, rated)
+        manifest = read_manifest(Path("data/raw/text.csv"))
+        text, text_leaks = split_text(manifest, audio, split.text, text_labels.labels, text_labels.merge)
     tables.write(audio, splits.AUDIO, splits.AudioItem)
     tables.write(audio_leaks, splits.AUDIO_LEAKS, splits.Leak)
     tables.write(balance(audio, splits.Balance), splits.AUDIO_BALANCE, splits.Balance)

@@ -1,12 +1,13 @@
 """Any database in audformat, the form that audEERING publishes databases in and nkululeko reads.
 
-Layout: ``db.yaml``, the header, and its tables ``db.TABLE.csv`` or ``db.TABLE.parquet``; audio below the same folder.
+Layout, wherever in the folder: ``db.yaml``, the header, and its tables ``db.TABLE.csv`` or ``db.TABLE.parquet``; audio
+below the same folder.
 
 What is read, by the ids that databases usually give their schemes (a column with such a name counts, too, and so does
 a field of another scheme's labels, such as the gender in a table of speakers):
 
 ========================  ====================================================================================
-``emotion``               the emotion; ``happy``, ``joy``, ``angry`` and the like count as what they mean
+``emotion``               the emotion, by the words of :mod:`emopipe.schemas.labels`
 ``valence``, ``arousal``  mapped linearly from the minimum and maximum of their scheme to 1..5, with a notice;
 (or ``activation``),      left out where the scheme gives none
 ``dominance``
@@ -16,8 +17,12 @@ a field of another scheme's labels, such as the gender in a table of speakers):
 ``transcript``, ``text``  in ``data.text.corpora``
 ========================  ====================================================================================
 
-Where a table has the very name of a scheme, that table is read for it; else every table that has such a column. An
-utterance is a file, or a segment of one, with an emotion or a rating; a file with such segments is no utterance
+Where a table has the very name of a scheme, that table is read for it; else every table that has such a column. A
+database that holds several judgements of the same files, such as what an actor meant and what listeners heard, says
+nothing about which one counts: ``audformat:FOLDER:emotion.categories.desired`` reads emotions, ratings and the official
+split from the tables alone whose names begin so.
+
+An utterance is a file, or a segment of one, with an emotion or a rating; a file with such segments is no utterance
 besides. Speaker, session, sex and split of a file hold for its segments, too. The official split is that of the tables
 that belong to one.
 
@@ -32,7 +37,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -41,9 +46,12 @@ import pandas as pd
 import yaml
 
 from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.folders import Scheme, find
 from emopipe.io.errors import UserError
 from emopipe.schemas import tables
+from emopipe.schemas.labels import SEXES, WORDS, meaning, nearest
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, SETS, Utterance
+from emopipe.schemas.notices import notice
 
 if TYPE_CHECKING:
     import audformat
@@ -58,38 +66,31 @@ SCHEMES = {
     "sex": ("gender", "sex"),
     "transcript": ("transcription", "transcript", "text"),
 }
-MEANINGS = {
-    "afraid": "fear",
-    "angry": "anger",
-    "bored": "boredom",
-    "disgusted": "disgust",
-    "excited": "excitement",
-    "fearful": "fear",
-    "frustrated": "frustration",
-    "happy": "happiness",
-    "joy": "happiness",
-    "no_agreement": "",
-    "sad": "sadness",
-    "surprised": "surprise",
-    "unknown": "",
-} | {emotion: emotion for emotion in EMOTIONS}
-SEXES = ("female", "male", "other")
 HEADER = "db.yaml"
+DATABASE = Scheme("audformat", r"([^/]*)/db", HEADER, suffixes=(".yaml",))
+LABELS = ("emotion", *DIMENSIONS)
 STORED = ("parquet", "csv")  # how a table may be stored; never as pickle
 
 Key = tuple[str, float | None, float | None]  # file, start, end; None: those of the file
 
 
-def read(folder: Path) -> pd.DataFrame:
+def read(folder: Path, tables_of: str = "", words: Mapping[str, str] = WORDS) -> pd.DataFrame:
     """Return one row per labelled file or segment, in the order of the tables.
+
+    Args:
+        folder: of the database
+        tables_of: how the names of the tables begin that labels and the split are read from
+        words: the emotion of each word for one
 
     Raises:
         UserError: if the header or a table cannot be read, two tables contradict each other, or nothing is labelled
     """
+    folder = _place(folder)
     database = _load(folder)
     print(f"audformat: {database.name}, licence {database.license or 'unknown'}")
-    known = {name: _values(database, folder, name) for name in SCHEMES}
-    keys = dict.fromkeys(key for column in ("emotion", *DIMENSIONS) for key in known[column])
+    chosen = _chosen(database, folder, tables_of)
+    known = {name: _values(database, folder, name, chosen if name in LABELS else None) for name in SCHEMES}
+    keys = dict.fromkeys(key for column in LABELS for key in known[column])
     if not keys:
         raise UserError(
             f"{folder / HEADER}: no table has a scheme or column named emotion, valence, arousal or dominance with a "
@@ -97,19 +98,38 @@ def read(folder: Path) -> pd.DataFrame:
         )
     divided = {key[0] for key in keys if key != _whole(key)}
     kept = [key for key in keys if key != _whole(key) or key[0] not in divided]
-    _report_unknown_emotions(known["emotion"].get(key) for key in kept)
-    known["split"] = _sets(database, folder)
+    _report_unknown_emotions(database.name, [known["emotion"].get(key) for key in kept], words)
+    known["split"] = _sets(database, folder, chosen)
     shared = {"language": _language(database.languages), "corpus": database.name}
-    rows = [shared | _row(database.name, folder, key, known) for key in kept]
+    rows = [shared | _row(database.name, folder, key, known, words) for key in kept]
     return tables.check(rows, Utterance, f"audformat in {folder}")
+
+
+def _place(folder: Path) -> Path:
+    """Return the folder of the one database that lies highest below ``folder``."""
+    places = sorted((file.parent for file, _ in find(folder.resolve(), DATABASE)), key=lambda place: len(place.parts))
+    highest = [place for place in places if len(place.parts) == len(places[0].parts)]
+    if len(highest) > 1:
+        raise UserError(f"{folder}: {len(highest)} databases; name the folder of one: {', '.join(map(str, highest))}")
+    return folder if places[0] == folder.resolve() else places[0]
+
+
+def _chosen(database: audformat.Database, folder: Path, tables_of: str) -> set[str] | None:
+    """Return the tables that labels are read from; None: all."""
+    if not tables_of:
+        return None
+    chosen = {name for name in database.tables if name.startswith(tables_of)}
+    if chosen:
+        return chosen
+    raise UserError(
+        f"{folder / HEADER}: no table's name begins with {tables_of}; there are {', '.join(database.tables)}"
+    )
 
 
 def _load(folder: Path) -> audformat.Database:
     import audformat  # takes a second, so only where it is needed
 
     path = folder / HEADER
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; name the folder that holds the database's {HEADER}")
     try:
         # Database.load() would let YAML construct any Python object.
         database = audformat.Database.load_header_from_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -132,21 +152,21 @@ def _load(folder: Path) -> audformat.Database:
     return database
 
 
-def _values(database: audformat.Database, folder: Path, name: str) -> dict[Key, Any]:
-    """Return the values of a column of the manifest, as far as the database knows them."""
+def _values(database: audformat.Database, folder: Path, name: str, chosen: set[str] | None) -> dict[Key, Any]:
+    """Return the values of a column of the manifest, as far as the database, or the chosen tables of it, knows them."""
     values: dict[Key, Any] = {}
-    for table, scheme, series in _columns(database, SCHEMES[name]):
+    for table, scheme, series in _columns(database, SCHEMES[name], chosen):
         where = f"{folder / f'db.{table}'}: {series.name}"
         _add(values, _entries(_on_scale(series, scheme, where) if name in DIMENSIONS else series), where)
     return values
 
 
 def _columns(
-    database: audformat.Database, names: tuple[str, ...]
+    database: audformat.Database, names: tuple[str, ...], chosen: set[str] | None
 ) -> Iterator[tuple[str, audformat.Scheme | None, pd.Series]]:
     """Yield the columns with such a scheme, name or label field: table, scheme, values."""
-    own = [name for name in names if name in database.tables]
-    for table in own or database.tables:
+    own = [name for name in names if name in database.tables] or list(database.tables)
+    for table in own if chosen is None else [name for name in database.tables if name in chosen]:
         for identifier, column in database.tables[table].columns.items():
             scheme = database.schemes[column.scheme_id] if column.scheme_id else None
             fields = _fields(database, scheme)
@@ -187,8 +207,8 @@ def _add(values: dict[Key, Any], entries: Iterable[tuple[Key, Any]], where: str)
     for key, value in entries:
         if values.setdefault(key, value) != value:
             raise UserError(
-                f"{where}: {value!r} for {key[0]}, which another table or rater calls {values[key]!r}; save the "
-                "ratings that count in a table of their own, named after the scheme"
+                f"{where}: {value!r} for {key[0]}, which another table or rater calls {values[key]!r}; say how the "
+                "names of the tables begin that count, audformat:FOLDER:BEGINNING"
             )
 
 
@@ -199,16 +219,18 @@ def _whole(key: Key) -> Key:
 def _on_scale(series: pd.Series, scheme: audformat.Scheme | None, where: str) -> pd.Series:
     low, high = (scheme.minimum, scheme.maximum) if scheme else (None, None)
     if low is None or high is None or low >= high:
-        print(f"{where} left out: its scheme does not give the minimum and maximum of the scale")
+        notice(where, int(series.notna().sum()), "ratings", "left out: their scheme gives no minimum and maximum")
         return series.iloc[:0]
     if (low, high) != (1, 5):
         print(f"{where} mapped linearly from the scale of {low} to {high} to that of 1 to 5")
     return (1 + 4 * (series.astype(float) - low) / (high - low)).round(6)
 
 
-def _sets(database: audformat.Database, folder: Path) -> dict[Key, str]:
+def _sets(database: audformat.Database, folder: Path, chosen: set[str] | None) -> dict[Key, str]:
     sets: dict[Key, str] = {}
     for name, table in database.tables.items():
+        if chosen is not None and name not in chosen:
+            continue
         kind = database.splits[table.split_id].type if table.split_id else None
         if kind in SETS:
             _add(sets, ((_key(index), kind) for index in table.index), f"{folder / f'db.{name}'}: split")
@@ -226,7 +248,9 @@ def _language(codes: list[str]) -> str:
     return (Lang(codes[0]).pt1 or codes[0]) if len(codes) == 1 else ""
 
 
-def _row(name: str, folder: Path, key: Key, known: dict[str, dict[Key, Any]]) -> dict[str, Any]:
+def _row(
+    name: str, folder: Path, key: Key, known: dict[str, dict[Key, Any]], words: Mapping[str, str]
+) -> dict[str, Any]:
     file, start, end = key
     part = "" if key == _whole(key) else f"_{start or 0:.3f}-{'end' if end is None else f'{end:.3f}'}"
     # Labels and words are those of the segment itself; who speaks in a file speaks in its segments.
@@ -238,22 +262,28 @@ def _row(name: str, folder: Path, key: Key, known: dict[str, dict[Key, Any]]) ->
     return {
         "utterance": f"{name}/{Path(file).with_suffix('').as_posix().lstrip('/')}{part}",
         "speaker": f"{name}/{of_file['speaker']}" if of_file["speaker"] != "" else "",
-        "sex": of_file["sex"] if of_file["sex"] in SEXES else "",
+        "sex": meaning(of_file["sex"], SEXES) or "",
         "session": str(of_file["session"]),
         "split": of_file["split"],
         "path": str(folder / file),
         "start": math.nan if start is None else start,
         "end": math.nan if end is None else end,
-        "emotion": MEANINGS.get(str(own["emotion"]).lower(), ""),
+        "emotion": "" if own["emotion"] is None else meaning(own["emotion"], words) or "",
         **{dimension: own[dimension] for dimension in DIMENSIONS},
         "transcript": own["transcript"] or "",
     }
 
 
-def _report_unknown_emotions(labels: Iterable[Any]) -> None:
-    unknown = Counter(str(label) for label in labels if label is not None and str(label).lower() not in MEANINGS)
+def _report_unknown_emotions(name: str, labels: list[Any], words: Mapping[str, str]) -> None:
+    """Say which words stand for no emotion here, and how many utterances are left without one for that."""
+    unknown = Counter(str(label) for label in labels if label is not None and meaning(label, words) is None)
     for label, count in sorted(unknown.items()):
-        print(f"audformat: {count} utterances of {label!r}, which is no emotion here, are left without one")
+        near = nearest(label, words)
+        meant = words[near] if near else "happiness"
+        what = (
+            f"are left without an emotion: {label!r} is none here; data.audio.merge={{{label}: {meant}}} gives it one"
+        )
+        notice(name, count, "utterances", what, len(labels))
 
 
 CORPUS = Corpus(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,11 +23,14 @@ from emopipe.corpora import (
     tess,
 )
 from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.folders import NothingFoundError
 from emopipe.corpora.parameters import Synthetic
 from emopipe.io.errors import UserError
 from emopipe.io.paths import workspace_hint
 from emopipe.schemas import tables
+from emopipe.schemas.labels import WORDS
 from emopipe.schemas.manifest import Utterance
+from emopipe.schemas.notices import notice
 
 READERS = (crema_d, emobank, emodb, iemocap, meld, msp_podcast, ravdess, savee, tess, audformat_database)
 CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in READERS}
@@ -35,7 +38,11 @@ AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 
 def read_branches(
-    audio: Sequence[str], text: Sequence[str], settings: Synthetic, made: Path
+    audio: Sequence[str],
+    text: Sequence[str],
+    settings: Synthetic,
+    made: Path,
+    words: Mapping[str, str] = WORDS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the corpora of both branches, each corpus once.
 
@@ -44,6 +51,7 @@ def read_branches(
         text: names of the text branch's corpora
         settings: of the synthetic corpus
         made: folder for the audio of the synthetic corpus, where the audio branch lists it
+        words: the emotion of each word for one, in tables of the user's own and databases in audformat
 
     Returns:
         of the audio corpora the utterances with audio, and of the text corpora those with a transcript, as checked
@@ -61,13 +69,15 @@ def read_branches(
         for parameter, names in ((AUDIO, audio), (TEXT, text)):
             for name in names:
                 if name not in corpora:
-                    corpora[name] = read_corpus(name, parameter, settings, folder)
+                    corpora[name] = read_corpus(name, parameter, settings, folder, words)
     with_audio = [_usable(corpora[name], "path", "audio", f"{AUDIO}: {name}") for name in audio]
     with_words = [_usable(corpora[name], "transcript", "a transcript", f"{TEXT}: {name}") for name in text]
     return _joined(with_audio), _joined(with_words)
 
 
-def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> pd.DataFrame:
+def read_corpus(
+    name: str, parameter: str, settings: Synthetic, made: Path, words: Mapping[str, str] = WORDS
+) -> pd.DataFrame:
     """Read one corpus, as a checked table of :class:`emopipe.schemas.manifest.Utterance`.
 
     Args:
@@ -75,6 +85,7 @@ def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> p
         parameter: key of the parameter that lists the name, for messages
         settings: of the synthetic corpus
         made: folder for the audio of the synthetic corpus
+        words: the emotion of each word for one
 
     Raises:
         UserError: if the name is unknown, the folder is absent, empty or not as published, or the corpus is not
@@ -85,21 +96,38 @@ def read_corpus(name: str, parameter: str, settings: Synthetic, made: Path) -> p
         return synthetic.make(made, settings)
     if key in CORPORA:
         corpus = CORPORA[key]
-        download = corpus.release is not None and not colon
-        path = _downloaded(corpus, parameter) if download else _folder(corpus, folder, parameter)
-        where, layout = path, corpus.layout
-        rows = corpus.read(path)
+        if key == audformat_database.CORPUS.key:
+            folder, tables_of = _database(folder)
+            rows = _in_folder(corpus, folder, parameter, lambda path: audformat_database.read(path, tables_of, words))
+        elif corpus.release is not None and not colon:
+            rows = corpus.read(_downloaded(corpus, parameter))
+        else:
+            rows = _in_folder(corpus, folder, parameter, corpus.read)
     elif _is_manifest(name):
-        where, layout = name, "one row per utterance"
-        rows = own_manifest.read(_existing(name, parameter))
+        rows = own_manifest.read(_existing(name, parameter), words)
     else:
         raise UserError(
             f"{parameter}: {name}: unknown corpus; known are synthetic (made on the spot), {', '.join(CORPORA)} "
             "(as KEY:FOLDER, some as KEY alone), and a manifest of your own, a file whose name ends in .csv"
         )
     if rows.empty:
-        raise UserError(f"{parameter}: no utterance found under {where}; expected: {layout}")
+        raise UserError(f"{parameter}: {name}: no utterance; expected one row per utterance")
     return rows
+
+
+def _in_folder(corpus: Corpus, folder: str, parameter: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    """Read a corpus from the folder that a user names; where it is not there, say where near it there is one."""
+    try:
+        return read(_folder(corpus, folder, parameter))
+    except NothingFoundError as error:
+        near = f"; {error.near} holds some: {parameter}=[{corpus.key}:{error.near}]" if error.near else ""
+        raise UserError(f"{parameter}: {error}{near}; expected: {corpus.layout}") from None
+
+
+def _database(name: str) -> tuple[str, str]:
+    """Return the folder of a database, and how the names of the tables begin that count: ``FOLDER:TABLES``."""
+    folder, colon, tables_of = name.rpartition(":")
+    return (folder, tables_of) if colon and not Path(name).expanduser().is_dir() else (name, "")
 
 
 def _downloaded(corpus: Corpus, parameter: str) -> Path:
@@ -143,7 +171,7 @@ def _identity(name: str) -> str:
     key, _, folder = name.partition(":")
     path = ""
     if key == audformat_database.CORPUS.key:
-        path = folder
+        path, _ = _database(folder)
     elif _is_manifest(name):
         path = name
     return str(Path(path).expanduser().resolve()) if path else key
@@ -162,8 +190,7 @@ def _usable(rows: pd.DataFrame, column: str, words: str, name: str) -> pd.DataFr
     if usable.empty:
         other = TEXT if column == "path" else AUDIO
         raise UserError(f"{name}: no utterance of this corpus has {words}; it can only be listed in {other}")
-    if len(usable) < len(rows):
-        print(f"{name}: {len(rows) - len(usable)} of {len(rows)} utterances without {words} left out")
+    notice(name, len(rows) - len(usable), "utterances", f"without {words} left out", len(rows))
     return usable
 
 

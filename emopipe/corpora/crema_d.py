@@ -1,7 +1,7 @@
 """CREMA-D: 91 actors, twelve English sentences, six emotions, 7,442 recordings.
 
-Layout: ``AudioWAV/1001_DFA_ANG_XX.wav`` (or the files directly in the folder), 16 kHz, each named actor, sentence,
-emotion, level (LO, MD, HI, XX unspecified).
+Layout: ``AudioWAV/1001_DFA_ANG_XX.wav``, wherever in the folder, 16 kHz, each named actor, sentence, emotion, level
+(LO, MD, HI, XX unspecified). Where there is no WAV the lossy ``AudioMP3`` is read, with a notice.
 
 Labels: the emotion the actor was asked for, by the name of the file. ANG anger, DIS disgust, FEA fear, HAP happiness,
 NEU neutral, SAD sadness.
@@ -10,24 +10,26 @@ Licence: Open Database License (ODbL) 1.0. Citation: see ``CORPUS``.
 
 Traps: the emotion that listeners recognised (``processedResults/summaryTable.csv``) is often another one; it is not
 read.
-``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. A clone without Git LFS holds pointers of about
+``1076_MTI_SAD_XX.wav`` is silent, so the resample stage rejects it. ``1064_IEO_DIS_MD.wav`` is a minute long and holds
+several emotions; it is left out. A clone without Git LFS holds pointers of about
 130 bytes in place of the recordings; those are rejected too. The sentences carry no emotion: they are prompts and no
 transcripts. Only the sentence IEO was spoken at several levels.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
-from emopipe.corpora.sources import inner, match_names
+from emopipe.corpora.folders import Scheme, find_recordings
 from emopipe.downloads.release import File, Files, Release, read_checksums
 from emopipe.schemas import tables
+from emopipe.schemas.labels import WORDS
 from emopipe.schemas.manifest import Utterance
+from emopipe.schemas.notices import notice
 
 SENTENCES = {
     "IEO": "It's eleven o'clock",
@@ -43,38 +45,39 @@ SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-EMOTIONS = {
-    "ANG": "anger",
-    "DIS": "disgust",
-    "FEA": "fear",
-    "HAP": "happiness",
-    "NEU": "neutral",
-    "SAD": "sadness",
-}
+CODES = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 WOMEN = (  # of the actors 1001 to 1091, less 1000
     2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21, 24, 25, 28, 29, 30, 37, 43, 46, 47, 49, 52, 53, 54, 55, 56,
     58, 60, 61, 63, 72, 73, 74, 75, 76, 78, 79, 82, 84, 89, 91,
 )  # fmt: skip
 FEMALE = frozenset(str(1000 + number) for number in WOMEN)
-NAME = re.compile(rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX?)")
+RECORDINGS = Scheme(
+    "crema_d",
+    rf"(1\d{{3}})_({'|'.join(SENTENCES)})_({'|'.join(CODES)})_(LO|MD|HI|XX?)",
+    "like 1001_DFA_ANG_XX.wav",
+    home="AudioWAV",
+)
+MIXED = "crema_d/1064_IEO_DIS_MD"
 
 
 def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of the names."""
-    files = inner(folder, "AudioWAV").glob("*.wav")
-    matches = match_names(files, NAME, "like 1001_DFA_ANG_XX.wav")
-    return tables.check([_row(path, *match.groups()) for path, match in matches], Utterance, f"crema_d in {folder}")
+    rows = [_row(path, *match.groups()) for path, match in find_recordings(folder, RECORDINGS)]
+    kept = [row for row in rows if row["utterance"] != MIXED]
+    notice("crema_d", len(rows) - len(kept), "recordings", "left out: of several emotions", len(rows), MIXED)
+    return tables.check(kept, Utterance, f"crema_d in {folder}")
 
 
-def _row(path: Path, actor: str, sentence: str, emotion: str) -> dict[str, Any]:
+def _row(path: Path, *fields: str) -> dict[str, Any]:
+    actor, sentence, code, level = map(str.upper, fields)
     return {
-        "utterance": f"crema_d/{path.stem}",
+        "utterance": f"crema_d/{actor}_{sentence}_{code}_{level}",
         "corpus": "crema_d",
         "speaker": f"crema_d/{actor}",
         "sex": "female" if actor in FEMALE else "male",
         "language": "en",
         "path": str(path),
-        "emotion": EMOTIONS[emotion],
+        "emotion": WORDS[code.lower()],
         "prompt": SENTENCES[sentence],
     }
 
@@ -95,7 +98,7 @@ CORPUS = Corpus(
     key="crema_d",
     title="Crowd-sourced Emotional Multimodal Actors Dataset (CREMA-D)",
     size="7,442 recordings of 91 speakers, English, acted",
-    labels=tuple(EMOTIONS.values()),
+    labels=tuple(WORDS[code.lower()] for code in CODES),
     branch="audio",
     licence="ODbL 1.0",
     citation=(

@@ -1,7 +1,7 @@
 """EmoBank: 10,062 English sentences of several genres with valence, arousal and dominance.
 
-Layout: ``emobank.csv`` with the columns id, split, V, A, D, text (the weighted average of the readers' and the
-writers' perspective).
+Layout: ``emobank.csv``, wherever in the folder, with the columns id, split, V, A, D, text (the weighted average of the
+readers' and the writers' perspective).
 
 Labels: V, A, D are means of ratings on the 1..5 scale of the self-assessment manikins, taken as they are. There are no
 emotion classes, speakers or recordings. ``split`` is the corpus's own partition.
@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.folders import Scheme, find
 from emopipe.corpora.sources import read_columns
 from emopipe.downloads.release import File, Files, Release
 from emopipe.schemas import tables
@@ -27,13 +28,14 @@ from emopipe.schemas.manifest import DIMENSIONS, Utterance
 
 REPOSITORY = "https://raw.githubusercontent.com/JULIELab/EmoBank"
 PATHS = ("6d272ffd01ea31ee8f528c012431dc16f2a5f589/corpus/emobank.csv", "master/corpus/emobank.csv")
+TABLE = Scheme("emobank", "emobank", "emobank.csv", suffixes=(".csv",))
 SIZE = 1_335_010
 SHA256 = "1ade4a4a453e880c0f39d0536d2b355e8a716e0cf88236c64cdb4d438cf9605b"
 
 
 def read(folder: Path) -> pd.DataFrame:
     """Return one row per sentence, in the order of the file."""
-    path = folder / "emobank.csv"
+    ((path, _),) = find(folder, TABLE)
     cells = read_columns(path, ("id", "split", "V", "A", "D", "text"))
     names = {"id": "utterance", "V": "valence", "A": "arousal", "D": "dominance", "text": "transcript"}
     rows = cells.rename(columns=names).assign(corpus="emobank", language="en", utterance="emobank/" + cells["id"])

@@ -1,7 +1,7 @@
 """EmoDB, the Berlin Database of Emotional Speech: ten actors, ten German sentences, seven emotions.
 
-Layout: ``wav/*.wav`` (or the files directly in the folder), 535 recordings at 16 kHz, each named speaker (2 digits),
-sentence (3 characters), emotion (1 letter), version (1 letter): ``03a01Fa.wav``. Release 2.0 is the same with tables
+Layout: ``wav/*.wav``, wherever in the folder, 535 recordings at 16 kHz, each named speaker (2 digits), sentence (3
+characters), emotion (1 letter), version (1 letter): ``03a01Fa.wav``. Release 2.0 is the same with tables
 beside (``emodb_2.0.zip``: the folder that holds ``db.yaml``). Of them are read, where they are there:
 
 * ``db.emotion.categories.ambiguous.csv``: 281 recordings that earlier releases withheld, as fewer than 80 % of the
@@ -21,19 +21,32 @@ emotions are uneven within and between speakers.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
-from emopipe.corpora.sources import inner, match_names, read_columns
+from emopipe.corpora.folders import Scheme, find_recordings, walk
+from emopipe.corpora.sources import read_columns
 from emopipe.downloads.release import Archive, File, Release, read_checksums
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Utterance
+from emopipe.schemas.notices import notice
 
-NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])")
+RECORDINGS = Scheme(
+    "emodb",
+    r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])",
+    "like 03a01Fa.wav",
+    home="wav",
+    apart=("laryngo", "lablaut", "labsilb", "silb"),  # the larynx signal of the same sentences, and transcriptions
+)
+TABLES = Scheme(
+    "emodb",
+    r"db\.emotion\.categories\.(ambiguous|train|test)(?:\.gold_standard)?",
+    "db.emotion.categories.ambiguous.csv",
+    suffixes=(".csv",),
+)
 EMOTIONS = {
     "W": "anger",
     "L": "boredom",
@@ -60,26 +73,28 @@ SENTENCES = {
 
 def read(folder: Path) -> pd.DataFrame:
     """Return one row per recording, in the order of the names."""
-    root = inner(folder, "emodb_2.0", "emodb")
-    matches = match_names(inner(root, "wav").glob("*.wav"), NAME, "like 03a01Fa.wav")
-    ambiguous = _listed(root, "ambiguous")
-    kept = [(path, match) for path, match in matches if path.name not in ambiguous]
-    if len(kept) < len(matches):
-        print(f"emodb: left out {len(matches) - len(kept)} ambiguous recordings of release 2.0; {len(kept)} are left")
-    sets = {name: part for part in ("train", "test") for name in _listed(root, f"{part}.gold_standard")}
-    rows = [_row(path, *match.groups()) | {"split": sets.get(path.name, "")} for path, match in kept]
-    return tables.check(rows, Utterance, f"emodb in {folder}")
+    rows = [_row(path, *match.groups()) for path, match in find_recordings(folder, RECORDINGS)]
+    listed = _listed(folder)
+    ambiguous = {name for name, table in listed.items() if table == "ambiguous"}
+    kept = [row for row in rows if row["utterance"] not in ambiguous]
+    notice("emodb", len(rows) - len(kept), "recordings", "left out: ambiguous ones of release 2.0", len(rows))
+    kept = [row | {"split": listed.get(row["utterance"], "")} for row in kept]
+    return tables.check(kept, Utterance, f"emodb in {folder}")
 
 
-def _listed(root: Path, table: str) -> set[str]:
-    """Return the names of the files in a table of release 2.0, none where it is not there."""
-    path = root / f"db.emotion.categories.{table}.csv"
-    return {Path(name).name for name in read_columns(path, ("file",))["file"]} if path.is_file() else set()
-
-
-def _row(path: Path, speaker: str, sentence: str, emotion: str, _version: str) -> dict[str, Any]:
+def _listed(folder: Path) -> dict[str, str]:
+    """Return which table of release 2.0 each utterance stands in: train, test or ambiguous."""
     return {
-        "utterance": f"emodb/{path.stem}",
+        f"emodb/{Path(name).stem}": match[1]
+        for path, match in TABLES.matches(walk(folder))
+        for name in read_columns(path, ("file",))["file"]
+    }
+
+
+def _row(path: Path, speaker: str, sentence: str, emotion: str, version: str) -> dict[str, Any]:
+    sentence, emotion, version = sentence.lower(), emotion.upper(), version.lower()
+    return {
+        "utterance": f"emodb/{speaker}{sentence}{emotion}{version}",
         "corpus": "emodb",
         "speaker": f"emodb/{speaker}",
         "sex": "female" if speaker in FEMALE else "male",

@@ -1,7 +1,7 @@
 """MELD, its text: 13,708 utterances from dialogues of the television series Friends, seven emotions.
 
-Layout: ``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``; of their columns Utterance, Speaker,
-Emotion, Dialogue_ID and Utterance_ID are read. The file of a row is its official split.
+Layout: ``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``, wherever in the folder; of their columns
+Utterance, Speaker, Emotion, Dialogue_ID and Utterance_ID are read. The file of a row is its official split.
 
 Labels: joy becomes happiness; anger, disgust, fear, neutral, sadness and surprise keep their names.
 
@@ -25,9 +25,12 @@ from pathlib import Path
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
+from emopipe.corpora.folders import Scheme, find
 from emopipe.corpora.sources import read_columns
 from emopipe.downloads.release import File, Files, Release
+from emopipe.io.errors import UserError
 from emopipe.schemas import tables
+from emopipe.schemas.labels import WORDS, meaning
 from emopipe.schemas.manifest import SETS, Utterance
 
 REPOSITORY = "https://raw.githubusercontent.com/declare-lab/MELD"
@@ -48,6 +51,7 @@ PUBLISHED = {  # of each file: the commit that last changed it, size, sha256
         "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888",
     ),
 }
+TABLES = Scheme("meld", r"(train|dev|test)_sent_emo", "train_sent_emo.csv", suffixes=(".csv",))
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 # Control character -> the Windows-1252 character of the same number; the five that have none are dropped.
@@ -56,8 +60,10 @@ PUNCTUATION = {code: bytes([code]).decode("cp1252", errors="ignore") for code in
 
 def read(folder: Path) -> pd.DataFrame:
     """Return one row per utterance: train, dev, test, each in the order of its file."""
-    sets = [_read_split(folder / f"{split}_sent_emo.csv", split) for split in SETS]
-    return pd.concat(sets, ignore_index=True)
+    found = {match[1].lower(): path for path, match in find(folder, TABLES)}
+    if missing := [f"{split}_sent_emo.csv" for split in SETS if split not in found]:
+        raise UserError(f"{folder / missing[0]}: no such file, here or below; the corpus is {CORPUS.layout}")
+    return pd.concat([_read_split(found[split], split) for split in SETS], ignore_index=True)
 
 
 def _read_split(path: Path, split: str) -> pd.DataFrame:
@@ -71,12 +77,18 @@ def _read_split(path: Path, split: str) -> pd.DataFrame:
             "speaker": ("meld/" + speaker).where(speaker != "", ""),
             "session": dialogue,
             "language": "en",
-            "emotion": cells["Emotion"].replace("joy", "happiness"),
+            "emotion": cells["Emotion"].map(_emotion),
             "transcript": cells["Utterance"].str.translate(PUNCTUATION),
             "split": split,
         }
     )
     return tables.check(rows, Utterance, str(path), first=2)
+
+
+def _emotion(word: str) -> str:
+    """Return the emotion of a word; an unknown one stays as it is, for the check to name it."""
+    found = meaning(word, WORDS)
+    return word if found is None else found
 
 
 def release() -> Release:

@@ -1,14 +1,15 @@
 """MSP-Podcast: turns of English podcasts with emotions and VAD, in the corpus's own partitions; licensed.
 
-Layout: ``Labels/labels_consensus.csv`` (columns FileName, EmoClass, EmoAct, EmoVal, EmoDom, SpkrID, Gender, Split_Set),
-``Audios/MSP-PODCAST_0001_0008.wav`` (or ``Audio``), and ``Transcripts/MSP-PODCAST_0001_0008.txt`` where it is.
+Layout, wherever in the folder: ``Labels/labels_consensus.csv``, in older releases ``labels_concensus.csv`` (columns
+FileName, EmoClass, EmoAct, EmoVal, EmoDom, SpkrID, Gender, Split_Set), ``Audios/MSP-PODCAST_0001_0008.wav`` (or
+``Audio``), and ``Transcripts/MSP-PODCAST_0001_0008.txt`` where it is.
 
 Labels: A anger, S sadness, H happiness, U surprise, F fear, D disgust, C contempt, N neutral, O other; X, on which the
 annotators did not agree, is no emotion. EmoVal, EmoAct and EmoDom are means on a scale of 1 to 7; they are mapped
 linearly to 1 to 5: 1 + (x - 1) * 2 / 3.
 
-Partitions: Train, Development and Test1 are train, dev and test. Test2 and Test3 are further test sets whose scores are
-published apart; they are left out, and counted.
+Partitions: Train, Development (before: Validation) and Test1 (before: Test) are train, dev and test. Test2 and Test3
+are further test sets whose scores are published apart; they are left out, and counted.
 
 Licence: of the University of Texas at Dallas, to be signed. Citation: see ``CORPUS``.
 
@@ -23,9 +24,12 @@ from pathlib import Path
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
-from emopipe.corpora.sources import inner, read_columns, read_lines
+from emopipe.corpora.folders import Scheme, by_stem, find, walk
+from emopipe.corpora.sources import read_columns, read_lines
 from emopipe.schemas import tables
+from emopipe.schemas.labels import PARTS, SEXES
 from emopipe.schemas.manifest import DIMENSIONS, Utterance
+from emopipe.schemas.notices import notice
 
 EMOTIONS = {
     "A": "anger",
@@ -39,42 +43,51 @@ EMOTIONS = {
     "O": "other",
     "X": "",
 }
-SETS = {"Train": "train", "Development": "dev", "Test1": "test"}
-FURTHER = {"Test2", "Test3"}
-SEXES = {"Female": "female", "Male": "male", "Unknown": ""}
+SETS = PARTS | {"test1": "test"}
+FURTHER = {"test2": "", "test3": ""}
+LABELS = Scheme(
+    "msp_podcast", r"labels_(consensus|concensus)", "labels_consensus.csv", home="Labels", suffixes=(".csv",)
+)
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 
 
 def read(folder: Path) -> pd.DataFrame:
     """Return one row per labelled turn of the three sets, in the order of the table."""
-    path = folder / "Labels" / "labels_consensus.csv"
-    cells = read_columns(path, COLUMNS)
-    rows = tables.check(_rows(cells, inner(folder, "Audios", "Audio")), Utterance, str(path), first=2)
-    further = cells["Split_Set"].isin(FURTHER)
+    # Where both spellings are there, the newer release's.
+    path, *others = sorted((file for file, _ in find(folder, LABELS)), key=lambda file: file.stem.lower(), reverse=True)
+    notice("msp_podcast", len(others), "tables", f"left out: {path.name} is read", first=", ".join(map(str, others)))
+    root = path.parent.parent if path.parent.name.lower() == "labels" else path.parent
+    cells, files = read_columns(path, COLUMNS), list(walk(root))
+    rows = tables.check(_rows(cells, root, by_stem(files)), Utterance, str(path), first=2)
+    further = cells["Split_Set"].str.strip().str.lower().isin(FURTHER)
     print("msp_podcast: valence, arousal and dominance mapped linearly from the scale of 1 to 7 to that of 1 to 5")
-    if further.any():
-        print(f"msp_podcast: left out {further.sum()} of {len(cells)} utterances: {' and '.join(sorted(FURTHER))}")
-    return _with_transcripts(rows[~further], folder / "Transcripts")
+    notice("msp_podcast", int(further.sum()), "utterances", "left out: Test2 and Test3", len(cells))
+    return _with_transcripts(rows[~further], [file for file in files if file.parent.name.lower() == "transcripts"])
 
 
-def _rows(cells: pd.DataFrame, audio: Path) -> pd.DataFrame:
+def _rows(cells: pd.DataFrame, root: Path, recordings: dict[str, Path]) -> pd.DataFrame:
     """Return the rows before their check; a value without a translation stays as it is, for the check to name it."""
-    name, speaker = cells["FileName"].str.removesuffix(".wav"), cells["SpkrID"].str.strip()
+    paths = [recordings.get(name.lower(), root / "Audios" / f"{name}.wav") for name in _names(cells)]
+    name, speaker = _names(cells), cells["SpkrID"].str.strip()
     return pd.DataFrame(
         {
             "utterance": "msp_podcast/" + name,
             "corpus": "msp_podcast",
             "speaker": ("msp_podcast/" + speaker).mask(speaker.isin(["", "Unknown"]), ""),
-            "sex": cells["Gender"].replace(SEXES),
+            "sex": cells["Gender"].map(lambda cell: SEXES.get(cell.strip().lower(), cell)),
             "language": "en",
-            "path": f"{audio}/" + name + ".wav",
+            "path": [str(path) for path in paths],
             "emotion": cells["EmoClass"].replace(EMOTIONS),
             "valence": cells["EmoVal"].map(_rescaled),
             "arousal": cells["EmoAct"].map(_rescaled),
             "dominance": cells["EmoDom"].map(_rescaled),
-            "split": cells["Split_Set"].replace(SETS | dict.fromkeys(FURTHER, "")),
+            "split": cells["Split_Set"].map(lambda cell: (SETS | FURTHER).get(cell.strip().lower(), cell)),
         }
     )
+
+
+def _names(cells: pd.DataFrame) -> pd.Series:
+    return cells["FileName"].str.strip().str.replace(r"\.wav$", "", regex=True, case=False)
 
 
 def _rescaled(rating: str) -> float | str:
@@ -89,16 +102,11 @@ def _rescaled(rating: str) -> float | str:
         return rating
 
 
-def _with_transcripts(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    if not folder.is_dir():
-        print(f"msp_podcast: no {folder}, so there are no transcripts")
-        return rows
-    files = {f"msp_podcast/{file.stem}": file for file in folder.glob("*.txt")}
-    found = (files.get(utterance) for utterance in rows["utterance"])
+def _with_transcripts(rows: pd.DataFrame, transcripts: list[Path]) -> pd.DataFrame:
+    files = {f"msp_podcast/{file.stem}".lower(): file for file in transcripts if file.suffix.lower() == ".txt"}
+    found = (files.get(utterance.lower()) for utterance in rows["utterance"])
     rows = rows.assign(transcript=[" ".join(read_lines(file)).strip() if file else "" for file in found])
-    without = (rows["transcript"] == "").sum()
-    if without:
-        print(f"msp_podcast: {without} of {len(rows)} utterances have no transcript")
+    notice("msp_podcast", int((rows["transcript"] == "").sum()), "utterances", "have no transcript", len(rows))
     return rows
 
 

@@ -1,6 +1,6 @@
 """SAVEE: four men read British English sentences in seven emotions, 480 recordings.
 
-Layout: ``AudioData/DC/a01.wav`` as published, or ``DC_a01.wav`` in one folder (``ALL``), 44.1 kHz, each named emotion
+Layout: ``AudioData/DC/a01.wav`` as published, or ``DC_a01.wav``, wherever in the folder, 44.1 kHz, each named emotion
 and number of the sentence. The speakers are DC, JE, JK and KL.
 
 Labels: a anger, d disgust, f fear, h happiness, n neutral, sa sadness, su surprise.
@@ -14,15 +14,13 @@ frequent as each other emotion.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from emopipe.corpora.corpus import Corpus
-from emopipe.corpora.sources import inner, match_names
-from emopipe.io.errors import UserError
+from emopipe.corpora.folders import Scheme, find_recordings
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Utterance
 
@@ -36,27 +34,22 @@ EMOTIONS = {
     "su": "surprise",
 }
 SPEAKERS = ("DC", "JE", "JK", "KL")
-NAME = re.compile(rf"(?:({'|'.join(SPEAKERS)})_)?({'|'.join(EMOTIONS)})(\d\d)")
+RECORDINGS = Scheme(
+    "savee",
+    rf"({'|'.join(SPEAKERS)})[/_]({'|'.join(EMOTIONS)})(\d\d)",
+    f"like DC/a01.wav or DC_a01.wav, of one of the speakers {', '.join(SPEAKERS)}",
+    part="|".join(SPEAKERS),
+)
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Return one row per recording, in the order of speakers and names.
-
-    Raises:
-        UserError: if neither the name nor the folder of a file says who speaks
-    """
-    root = inner(inner(folder, "AudioData"), "ALL")
-    files = [file for speaker in SPEAKERS for file in (root / speaker).glob("*.wav")] or root.glob("*.wav")
-    matches = match_names(files, NAME, "like DC_a01.wav or DC/a01.wav")
-    return tables.check([_row(path, *match.groups()) for path, match in matches], Utterance, f"savee in {folder}")
+    """Return one row per recording, in the order of speakers and names."""
+    rows = [_row(path, *match.groups()) for path, match in find_recordings(folder, RECORDINGS)]
+    return tables.check(rows, Utterance, f"savee in {folder}")
 
 
-def _row(path: Path, speaker: str | None, emotion: str, number: str) -> dict[str, Any]:
-    speaker = speaker or path.parent.name
-    if speaker not in SPEAKERS:
-        raise UserError(
-            f"{path}: unknown speaker; expected a folder named after one ({', '.join(SPEAKERS)}), or DC_a01.wav"
-        )
+def _row(path: Path, speaker: str, emotion: str, number: str) -> dict[str, Any]:
+    speaker, emotion = speaker.upper(), emotion.lower()
     return {
         "utterance": f"savee/{speaker}_{emotion}{number}",
         "corpus": "savee",

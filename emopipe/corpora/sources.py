@@ -1,4 +1,4 @@
-"""What readers of corpora share: file names and lines that follow a scheme, columns of a CSV."""
+"""What readers of corpora share about the content of files: lines that follow a scheme, columns of a CSV."""
 
 from __future__ import annotations
 
@@ -10,35 +10,7 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas import tables
-
-
-def inner(folder: Path, *names: str) -> Path:
-    """Return the first folder of these names below ``folder``, or ``folder`` itself where there is none."""
-    return next((folder / name for name in names if (folder / name).is_dir()), folder)
-
-
-def match_names(files: Iterable[Path], scheme: re.Pattern[str], form: str) -> list[tuple[Path, re.Match[str]]]:
-    """Return the files whose name without suffix follows ``scheme``, sorted by path, each with its match.
-
-    A few other files in a corpus folder are common (notes, songs, resource forks): they are left out, and counted in
-    one notice.
-
-    Args:
-        files: the files of one folder
-        scheme: pattern of the whole name
-        form: the scheme in words, for messages
-
-    Raises:
-        UserError: if there are files, but none follows the scheme
-    """
-    found = sorted(files)
-    matches = [(file, match) for file in found if (match := scheme.fullmatch(file.stem))]
-    others = sorted(set(found) - {file for file, _ in matches})
-    if others and not matches:
-        raise UserError(f"{others[0]}: not a name of this corpus, nor is any of {len(found)}: expected {form}")
-    if others:
-        print(f"{others[0].parent}: left out {len(others)} file(s) not named {form}, the first {others[0].name}")
-    return matches
+from emopipe.schemas.notices import notice
 
 
 def match_lines(
@@ -67,7 +39,9 @@ def match_lines(
     if others and not matches:
         raise UserError(f"{others[0]}: not a line of this corpus, nor is any of {len(others)}: expected {form}")
     if others:
-        print(f"left out {len(others)} line(s) that do not read {form}; the first: {others[0]}")
+        notice(
+            matches[0][0].parent.as_posix(), len(others), "lines", f"left out: they do not read {form}", first=others[0]
+        )
     return matches
 
 
@@ -81,14 +55,15 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_columns(path: Path, columns: Iterable[str]) -> pd.DataFrame:
-    """Read a published CSV as text and return the named columns.
+    """Read a published CSV as text and return the named columns; capitals in its header do not matter.
 
     Raises:
         UserError: if the file is absent, not a table, or lacks a column
     """
     cells = tables.read_cells(path)
-    wanted = list(columns)
-    missing = [name for name in wanted if name not in cells.columns]
+    wanted = {name.lower(): name for name in columns}
+    cells = cells.rename(columns=lambda name: wanted.get(name.strip().lower(), name))
+    missing = [name for name in wanted.values() if name not in cells.columns]
     if missing:
         raise UserError(f"{path}: column(s) {', '.join(missing)} missing; found {', '.join(cells.columns)}")
-    return cells[wanted]
+    return cells[list(wanted.values())]

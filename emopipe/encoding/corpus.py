@@ -18,6 +18,7 @@ from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.store import ORIGINAL, StoredEncoding
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
+from emopipe.schemas.notices import notice
 from emopipe.training import devices
 
 
@@ -52,6 +53,17 @@ def encode_corpus(encoder: Encoder, manifest: Path, with_frames: bool, folder: P
         write(folder, (encoding for part in parts for encoding in store.Store(part).encodings()))
         shutil.rmtree(folder / "parts")
     return len(rows)
+
+
+def tell_unheard(manifest: Path, max_seconds: float) -> None:
+    """Say how many recordings are longer than what is encoded of them, and how many seconds of them are not heard."""
+    seconds = read_manifest(manifest).set_index("utterance")["seconds"]
+    longer = seconds[seconds > max_seconds]
+    unheard = (longer - max_seconds).sum()
+    what = f"are longer than encode.max_seconds ({max_seconds:g} s); {unheard:,.0f} s are not heard"
+    if len(longer) == 1:
+        what = what.replace("are longer", "is longer")
+    notice("audio", len(longer), "recordings", what, len(seconds), longer.idxmax() if len(longer) else "")
 
 
 def _encodings(encoder: Encoder, manifest: Path, rows: pd.DataFrame) -> Iterator[StoredEncoding]:

@@ -106,7 +106,7 @@ def build(results: Results, parameters: dict[str, Any]) -> Content:
     beside = confusions.pop(next(iter(confusions))) if confusions else None
     return Content(
         statements=_statements(learned, models, statistics, parameters),
-        notices=_notices(facts),
+        notices=_notices(facts, results),
         grid=grid,
         legend=_legend(statistics, grid) if grid.rows else "",
         confusion=beside,
@@ -127,11 +127,14 @@ def build(results: Results, parameters: dict[str, Any]) -> Content:
     )
 
 
-def _notices(facts: dict[str, Any]) -> list[str]:
+def _notices(facts: dict[str, Any], results: Results) -> list[str]:
     known = {branch: own for branch, own in facts.items() if own is not None}
     found = [sentences.SYNTHETIC] if any(own["synthetic"] for own in known.values()) else []
     shared = {branch: sentences.overlap(own) for branch, own in known.items()}
-    return found + [f"{branch.capitalize()}: {sentence}" for branch, sentence in shared.items() if sentence]
+    found += [f"{branch.capitalize()}: {sentence}" for branch, sentence in shared.items() if sentence]
+    if len(results.notices):
+        found.append("Some of the data was left out or read in another way; what, and how much, stands under Data.")
+    return found
 
 
 def _statements(
@@ -295,6 +298,9 @@ def _data(facts: dict[str, Any], results: Results) -> Iterator[Section]:
         reasons = data.reasons(results.rejected)
         words.append(f"{counted(len(results.rejected), 'recording')} could not be used.")
         folds += [Fold("Recordings that could not be used", [], [tables.rejected(reasons)])] if reasons else []
+    if len(results.notices):
+        shown = tables.notices(results.notices)
+        folds.append(Fold(shown.caption, [], [shown]))
     if folds:
         yield Section("data", "Data", words, folds=tuple(folds))
 

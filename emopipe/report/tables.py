@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -232,4 +233,18 @@ def rejected(reasons: Mapping[str, int]) -> Table:
         f"{counted(sum(reasons.values()), 'recording')} that could not be used",
         ["reason", "recordings"],
         [_cells(reason, str(count)) for reason, count in reasons.items()],
+    )
+
+
+def notices(found: pd.DataFrame) -> Table:
+    """Return what was left out, or read in another way, as :func:`emopipe.schemas.notices.read` has it."""
+    counts = [f"{row.number:,} of {row.total:,}" if row.total else f"{row.number:,}" for row in found.itertuples()]
+    return Table(
+        "What was left out, or read in another way than it stands there",
+        ["source", "stage", "how many", "of what", ""],
+        [
+            _cells(Path(row.source).name, row.stage, count, row.unit, row.what)
+            for row, count in zip(found.itertuples(), counts, strict=True)
+        ],
+        frozenset({1, 3, 4}),
     )

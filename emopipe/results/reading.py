@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from emopipe.io.errors import UserError
-from emopipe.schemas import predictions, splits, tables
+from emopipe.schemas import notices, predictions, splits, tables
 from emopipe.schemas.manifest import Rejection
 
 REJECTED = Path("data/audio/rejected.csv")
@@ -27,6 +27,7 @@ class Results:
     splits: dict[str, pd.DataFrame]  # of audio and text
     leaks: dict[str, pd.DataFrame]
     rejected: pd.DataFrame  # recordings that could not be used
+    notices: pd.DataFrame  # what else was left out, or used in another way, by stage
     models: dict[str, dict[str, Any] | None]  # config.json of audio and text; None where none was trained
     histories: dict[str, pd.DataFrame]  # a row per epoch of the audio and text training, a column per curve
 
@@ -47,6 +48,7 @@ class Results:
             splits=rows,
             leaks={branch: tables.read(path, splits.Leak) for branch, path in leaks.items()},
             rejected=tables.read(REJECTED, Rejection),
+            notices=notices.read(),
             models={branch: _read_model(branch) for branch in rows},
             histories={branch: _history(Path("metrics") / branch) for branch in rows},
         )

@@ -25,6 +25,7 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import DIMENSIONS, SETS
+from emopipe.schemas.notices import notice
 from emopipe.schemas.splits import AudioItem, Leak, TextItem, same_text
 from emopipe.splits.leakage import drop_duplicates_across_sets, resolve_speaker_overlap, strictest_set
 from emopipe.splits.parameters import Partition
@@ -65,6 +66,8 @@ def split_audio(
     if not targets:
         rows = _learnable(rows, labels or [])
     _require_sets(rows, "split.audio")
+    if not targets:
+        _require_two_emotions(rows)
     return rows[list(AudioItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
 
@@ -90,7 +93,7 @@ def split_text(
     emotion = manifest["emotion"].replace(merge)
     rows = manifest.assign(emotion=emotion.where(emotion.isin(labels), "") if labels else emotion)
     useful = (rows["emotion"] != "") | rows[list(DIMENSIONS)].notna().all(axis=1)
-    rows = _keep(rows, useful, "text: {} with neither VAD nor a label of data.text.labels left out")
+    rows = _keep(rows, useful, "text", "with neither VAD nor a label of data.text.labels")
     if rows.empty:
         raise UserError("data.text: no utterance has valence, arousal and dominance, or an emotion of data.text.labels")
     require_corpora(rows, settings, "split.text")
@@ -111,16 +114,20 @@ def split_text(
 
 def _rated(rows: pd.DataFrame, targets: Sequence[str]) -> pd.DataFrame:
     names = ", ".join(targets)
-    rows = _keep(rows, rows[list(targets)].notna().all(axis=1), f"audio: {{}} not rated for {names} left out")
+    rows = _keep(rows, rows[list(targets)].notna().all(axis=1), "audio", f"not rated for {names}")
     if rows.empty:
         raise UserError(f"model.targets: no utterance is rated for {names}; choose other targets or another corpus")
     return rows
 
 
 def _labelled(rows: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
-    rows = _keep(rows, rows["emotion"].isin(wanted), "audio: {} without a label of data.audio.labels left out")
+    rows = _keep(rows, rows["emotion"].isin(wanted), "audio", "without a label of data.audio.labels")
     if rows.empty:
-        raise UserError(f"data.audio.labels: no utterance has one of the emotions {', '.join(wanted)}")
+        raise UserError(
+            f"data.audio.labels: no utterance has one of the emotions {', '.join(wanted)}"
+            if wanted
+            else "data.audio.corpora: no utterance has an emotion; choose model.task=regression, or another corpus"
+        )
     return rows
 
 
@@ -130,8 +137,25 @@ def _learnable(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     if absent := sorted(set(labels) - trained):
         raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
     others = ", ".join(sorted(set(rows["emotion"]) - trained))
-    message = f"audio: {{}} left out: no training utterance has their emotion ({others})"
-    return _keep(rows, rows["emotion"].isin(trained), message)
+    return _keep(rows, rows["emotion"].isin(trained), "audio", f"no training utterance has their emotion ({others})")
+
+
+def _require_two_emotions(rows: pd.DataFrame) -> None:
+    """Check that train has two emotions; say so where dev or test has one alone."""
+    for name in SETS:
+        counts = rows.loc[rows["split"] == name, "emotion"].value_counts()
+        if len(counts) == 1 and name == "train":
+            raise UserError(
+                f"data.audio.labels: {counts.index[0]} is the only emotion in train, and a classification needs two; "
+                f"all utterances by emotion: {_counted(rows['emotion'])}"
+            )
+        if len(counts) == 1:
+            what = f"has one emotion alone, so that its scores say little: {name}, {counts.index[0]}"
+            notice("audio", 1, "set", what)
+
+
+def _counted(emotions: pd.Series) -> str:
+    return ", ".join(f"{emotion} {count}" for emotion, count in emotions.value_counts().sort_index().items())
 
 
 def _audio_sets(rows: pd.DataFrame, audio: pd.DataFrame) -> pd.Series:
@@ -149,10 +173,9 @@ def _require_tested(rows: pd.DataFrame, settings: Partition) -> None:
         )
 
 
-def _keep(rows: pd.DataFrame, kept: pd.Series, message: str) -> pd.DataFrame:
+def _keep(rows: pd.DataFrame, kept: pd.Series, branch: str, what: str) -> pd.DataFrame:
     """Return the rows that are kept, with a notice of how many are not."""
-    if not kept.all():
-        print(message.format(f"{(~kept).sum()} of {len(rows)} utterances"))
+    notice(branch, int((~kept).sum()), "utterances", f"left out: {what}", len(rows))
     return rows[kept].copy()
 
 

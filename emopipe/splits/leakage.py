@@ -12,6 +12,7 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import SETS
+from emopipe.schemas.notices import notice
 from emopipe.schemas.splits import Leak
 from emopipe.splits.parameters import Partition
 
@@ -54,8 +55,8 @@ def drop_duplicates_across_sets(
         the remaining rows, and what had leaked, as a table of :class:`Leak`
     """
     leaking = leaking_rows(rows, column)
-    if leaking.any():
-        print(f"{branch}: {leaking.sum()} of {len(rows)} utterances left out: the same {kind} is in another set")
+    what = f"left out: the same {kind} is in another set"
+    notice(branch, int(leaking.sum()), "utterances", what, len(rows))
     return rows[~leaking].copy(), _leaks(rows, leaking, column, kind, "left_out")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from emopipe.parameters import Group, Natural, OrNone, Positive, Seed
-from emopipe.schemas.manifest import Dimension, Emotion
+from emopipe.schemas.labels import WORDS, meaning, nearest, plain
+from emopipe.schemas.manifest import EMOTIONS, Dimension, Emotion
 
 
 def _sum_to_one(value: list[float]) -> list[float]:
@@ -22,11 +23,36 @@ def _each_once(value: list[str]) -> list[str]:
     return value
 
 
-class Labels(Group):
+def _known(word: object) -> object:
+    """Return the emotion that a word stands for; a word without one stays as it is."""
+    return meaning(word, WORDS) or word
+
+
+def _not_misspelt(word: str) -> str:
+    """Return a word of a corpus's own as it is compared with those of its labels."""
+    known = _known(word)
+    if known not in EMOTIONS and (near := nearest(known, EMOTIONS, alike=0.85)):
+        raise ValueError(f"did you mean {near}?")
+    return known if known in EMOTIONS else plain(known)
+
+
+KnownEmotion = Annotated[Emotion, BeforeValidator(_known)]
+
+
+class Merge(Group):
+    """The words and emotions of a branch, ``data.audio`` or ``data.text``, that count as another emotion."""
+
+    merge: dict[Annotated[str, AfterValidator(_not_misspelt)], KnownEmotion]
+
+    def words(self) -> dict[str, str]:
+        """Return those that are no emotions themselves: a corpus's own words for one."""
+        return {word: emotion for word, emotion in self.merge.items() if word not in EMOTIONS}
+
+
+class Labels(Merge):
     """The emotions of a branch, ``data.audio`` or ``data.text``."""
 
-    labels: Annotated[list[Emotion], Field(min_length=2)] | None
-    merge: dict[Emotion, Emotion]
+    labels: Annotated[list[KnownEmotion], Field(min_length=2)] | None
 
 
 class AudioTarget(Group):

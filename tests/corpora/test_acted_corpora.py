@@ -72,7 +72,7 @@ def test_emodb_2_is_the_gold_standard_with_its_split(tmp_path, capsys, inner):
     assert frame["split"].tolist() == ["train", "train", "test"]
     assert frame["emotion"].tolist() == ["happiness", "anger", "neutral"]
     assert Path(frame.iloc[0].path) == tmp_path / inner / "wav" / "03a01Fa.wav"
-    assert capsys.readouterr().out == "emodb: left out 1 ambiguous recordings of release 2.0; 3 are left\n"
+    assert capsys.readouterr().out.endswith("emodb: left out 1 of 4 recordings: ambiguous ones of release 2.0\n")
 
 
 def test_emodb_without_tables_has_no_split_and_a_table_without_files_is_an_error(tmp_path):
@@ -111,7 +111,7 @@ def test_crema_d_leaves_out_what_is_not_named_so(tmp_path, capsys):
     touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1001_DFA_JOY_XX.wav")
     assert read(crema_d, tmp_path).index.tolist() == ["crema_d/1001_DFA_ANG_XX"]
     printed = capsys.readouterr().out
-    assert "left out 1 file(s)" in printed and "1001_DFA_JOY_XX.wav" in printed
+    assert "left out 1 file:" in printed and "1001_DFA_JOY_XX.wav" in printed
 
 
 def test_crema_d_has_43_women():
@@ -127,7 +127,7 @@ def test_pointers_of_git_lfs_are_rejected(tmp_path):
 
 
 def test_every_published_name_of_crema_d_follows_the_scheme():
-    matches = [crema_d.NAME.fullmatch(Path(name).stem) for name in published("crema_d")]
+    matches = [match for _, match in crema_d.RECORDINGS.matches(map(Path, published("crema_d")))]
     assert len(matches) == 7442 and len({match[1] for match in matches}) == 91
     counts = Counter(match[3] for match in matches)
     assert counts.pop("NEU") == 1087 and set(counts.values()) == {1271} and len(counts) == 5
@@ -142,13 +142,13 @@ def test_tess_reads_the_name_and_not_the_folder(tmp_path, inner, capsys):
     touch(tmp_path / inner, *names, "YAF_happy/YAF_gin_happy.wav", "YAF_sad/YAF_gin_grief.wav")
     frame = read(tess, tmp_path)
     assert frame.index.tolist() == [
-        "tess/OAF_back_fear", "tess/OA_bite_neutral", "tess/YAF_gin_happy", "tess/YAF_gin_ps",
+        "tess/OAF_back_fear", "tess/OAF_bite_neutral", "tess/YAF_gin_happy", "tess/YAF_gin_ps",
     ]  # fmt: skip
     assert frame["speaker"].tolist() == ["tess/OAF", "tess/OAF", "tess/YAF", "tess/YAF"]
     assert frame["emotion"].tolist() == ["fear", "neutral", "happiness", "surprise"]
     assert frame["prompt"].tolist()[:2] == ["Say the word back", "Say the word bite"]
     assert set(frame["sex"]) == {"female"}
-    assert "left out 1 file(s)" in capsys.readouterr().out
+    assert "left out 1 file:" in capsys.readouterr().out
 
 
 def test_tess_in_one_folder_and_of_a_corpus_within_the_corpus_one_copy(tmp_path):
@@ -156,7 +156,7 @@ def test_tess_in_one_folder_and_of_a_corpus_within_the_corpus_one_copy(tmp_path)
     assert read(tess, tmp_path / "flat").index.tolist() == ["tess/OAF_back_angry", "tess/YAF_back_sad"]
     name = "TESS Toronto emotional speech set data"
     touch(tmp_path / name, "OAF_angry/OAF_back_angry.wav", f"{name}/OAF_angry/OAF_back_angry.wav")
-    assert len(read(tess, tmp_path)) == 1
+    assert read(tess, tmp_path / name).index.tolist() == ["tess/OAF_back_angry"]
 
 
 # ---- SAVEE
@@ -176,14 +176,14 @@ def test_savee_reads_every_layout_alike(tmp_path, form, capsys):
     assert frame["speaker"].tolist() == [f"savee/{s}" for s in speakers for _ in CODES]
     assert frame["emotion"].tolist() == [*CODES.values()] * 4
     assert set(frame["sex"]) == {"male"}
-    assert "left out 1 file(s)" in capsys.readouterr().out
+    assert "left out 1 file:" in capsys.readouterr().out
 
 
 def test_savee_needs_to_know_who_speaks(tmp_path):
     touch(tmp_path / "DC", "a01.wav")
     assert read(savee, tmp_path / "DC").index.tolist() == ["savee/DC_a01"]
     touch(tmp_path / "mixed", "a01.wav")
-    with pytest.raises(UserError, match=r"mixed/a01\.wav: unknown speaker"):
+    with pytest.raises(UserError, match=r"no utterance found under .*mixed: nothing is named like DC/a01\.wav"):
         savee.read(tmp_path / "mixed")
 
 

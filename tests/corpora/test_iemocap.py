@@ -95,9 +95,9 @@ def test_ratings_off_the_scale_are_left_out_and_said_and_the_turn_stays(tmp_path
     assert last[:2] == [1.0, 5.0] and math.isnan(last[2])
     printed = capsys.readouterr().out
     assert (
-        "left out 2 rating(s) off the scale of 1 to 5, the first valence 5.5 of iemocap/Ses01F_impro01_F000" in printed
+        "left out 2 ratings: off the scale of 1 to 5; the first: valence 5.5 of iemocap/Ses01F_impro01_F000" in printed
     )
-    assert "2 of 2 labelled turns have no transcript, the first iemocap/Ses01F_impro01_F000" in printed
+    assert "2 of 2 turns have no transcript; the first: iemocap/Ses01F_impro01_F000" in printed
 
 
 def test_damaged_lines_are_counted_and_named_and_the_others_read(tmp_path, capsys):
@@ -107,8 +107,8 @@ def test_damaged_lines_are_counted_and_named_and_the_others_read(tmp_path, capsy
     write_dialogue(tmp_path, "Ses01F_impro01", blocks, words)
     assert read(tmp_path).index.tolist() == ["iemocap/Ses01F_impro01_F000"]
     labels, transcripts = capsys.readouterr().out.splitlines()
-    assert "left out 3 line(s)" in labels and "EmoEvaluation/Ses01F_impro01.txt, line 7: '[6.29 - ]" in labels
-    assert "left out 1 line(s)" in transcripts and "'M: off the record'" in transcripts
+    assert "left out 3 lines" in labels and "EmoEvaluation/Ses01F_impro01.txt, line 7: '[6.29 - ]" in labels
+    assert "left out 1 line:" in transcripts and "'M: off the record'" in transcripts
 
 
 def test_invisible_files_are_left_out_and_nothing_but_damage_is_an_error(tmp_path, capsys):
@@ -117,7 +117,7 @@ def test_invisible_files_are_left_out_and_nothing_but_damage_is_an_error(tmp_pat
     hidden.write_bytes(b"\0\5\x16\7[1 - 2]\tSes01F\xff")
     shutil.copy(hidden, tmp_path / "Session1/dialog/transcriptions")
     assert len(read(tmp_path)) == 1
-    assert "left out 1 file(s) not named like Ses01F_impro01.txt, the first ._Ses01F" in capsys.readouterr().out
+    capsys.readouterr()
     write_dialogue(tmp_path, "Ses01F_impro01", "[nothing]\n[of use]\n", "")
     with pytest.raises(
         UserError, match=r"impro01\.txt, line 3: '\[nothing\]': not a line of this corpus, nor is any of 2"

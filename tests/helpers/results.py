@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from sklearn.metrics import accuracy_score, recall_score
 
-from emopipe.schemas import predictions, splits, tables
+from emopipe.schemas import notices, predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, Rejection
 from helpers.paths import ROOT
 
@@ -216,6 +216,10 @@ def _write_splits(folder, audio, text):
     tables.write(pd.DataFrame([leak]), folder / splits.TEXT_LEAKS, splits.Leak)
     rejected = [{"utterance": f"synthetic/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
     tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
+    notice = {"source": "audio", "number": 2, "total": 9, "unit": "utterances", "what": "left out: not rated"}
+    for path, found in ((notices.FETCH, []), (notices.SPLIT, [notice]), (notices.ENCODE, [])):
+        rows = pd.DataFrame(found, columns=list(notices.Notice.model_fields)).assign(first="")
+        tables.write(rows, folder / path, notices.Notice)
 
 
 def _write_models(folder, audio, text, targets):

@@ -88,7 +88,7 @@ def test_a_regression_keeps_what_is_rated_whatever_its_emotion(capsys):
     split = split_audio(rows, partition(), None, {}, ["arousal", "valence"])
     assert set(split["emotion"]) == {"", "sadness"}
     assert split[["valence", "arousal"]].notna().all(axis=None)
-    assert "audio: 40 of 120 utterances not rated for arousal, valence left out" in capsys.readouterr().out
+    assert "audio: left out 40 of 120 utterances: not rated for arousal, valence" in capsys.readouterr().out
     assert split.groupby("split")["emotion"].nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
     assert set(split_audio(rows, partition(), ["sadness", "anger"], {}, ["arousal"])["emotion"]) == {"sadness", "anger"}
 

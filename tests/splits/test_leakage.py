@@ -36,7 +36,7 @@ def test_a_recording_under_two_names_stays_in_the_test_set_alone(strategy, needs
     rows.loc[rows["utterance"].isin([train, dev, test]), "sha256"] = "0123456789abcdef"
     split, leaks = split_audio(rows, given_settings, None, {})
     assert set(rows["utterance"]) - set(split["utterance"]) == {train, dev}
-    assert "audio: 2 of 96 utterances left out: the same recording is in another set" in capsys.readouterr().out
+    assert "audio: left out 2 of 96 utterances: the same recording is in another set" in capsys.readouterr().out
     assert leaks[leaks["kind"] == "recording"].to_dict("records") == [
         {
             "kind": "recording",
@@ -56,7 +56,7 @@ def test_a_text_that_is_repeated_stays_in_the_test_set_alone(strategy, needs, ca
         rows.loc[rows["utterance"] == name, "transcript"] = words
     split, leaks = split_text(rows, NONE, given_settings, None, {})
     assert set(rows["utterance"]) - set(split["utterance"]) == {train, dev}
-    assert "text: 2 of 96 utterances left out: the same text is in another set" in capsys.readouterr().out
+    assert "text: left out 2 of 96 utterances: the same text is in another set" in capsys.readouterr().out
     (leak,) = leaks[leaks["kind"] == "text"].itertuples()
     assert leak.content == sha256(b"oh my god").hexdigest()[:12]
     assert (leak.sets, leak.utterances, leak.action) == ("train|dev|test", 2, "left_out")
@@ -187,7 +187,8 @@ def any_corpora(draw):
 @given(rows=any_corpora(), share=st.sampled_from([0.0, 0.5, 1.0]), seed=st.integers(0, 99))
 def test_nothing_crosses_sets_in_any_corpora_and_the_test_set_stays_whole(strategy, needs, rows, share, seed):
     given_settings = partition(strategy, speaker_overlap="drop", seed=seed, **needs)
-    with patch.object(branches, "_require_sets"):  # of so few speakers nobody may be left to train on
+    # Of so few speakers nobody may be left to train on, and there is one emotion.
+    with patch.object(branches, "_require_sets"), patch.object(branches, "_require_two_emotions"):
         audio, _ = split_audio(rows, given_settings, None, {})
         text, _ = split_text(rows, NONE, given_settings, None, {})
         reported, _ = split_audio(rows, partition("random", seed=seed), None, {})
