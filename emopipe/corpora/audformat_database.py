@@ -280,9 +280,7 @@ def _report_unknown_emotions(name: str, labels: list[Any], words: Mapping[str, s
     for label, count in sorted(unknown.items()):
         near = nearest(label, words)
         meant = words[near] if near else "happiness"
-        what = (
-            f"are left without an emotion: {label!r} is none here; data.audio.merge={{{label}: {meant}}} gives it one"
-        )
+        what = f"left without an emotion: {label!r} is none here; data.audio.merge={{{label}: {meant}}} gives it one"
         notice(name, count, "utterances", what, len(labels))
 
 

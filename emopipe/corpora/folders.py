@@ -91,7 +91,7 @@ def find_recordings(folder: Path, scheme: Scheme) -> list[Found]:
     others = [file for file in files if scheme.concerns(file) and file not in known]
     notice(scheme.key, len(others), "files", f"left out: not named {scheme.form}", first=_first(others))
     lossy = [file for file, _ in kept if file.suffix.lower() in LOSSY]
-    notice(scheme.key, len(lossy), "recordings", "are there as lossy copies alone", len(kept), _first(lossy))
+    notice(scheme.key, len(lossy), "recordings", "there as lossy copies alone", len(kept), _first(lossy))
     return kept
 
 

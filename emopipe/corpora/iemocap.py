@@ -71,7 +71,7 @@ def read(folder: Path) -> pd.DataFrame:
     form = f"[start - end] turn label [V, A, D] with a label of {' '.join(CODES)}"
     labels = match_lines(files, LABEL, form, beginning="[")
     sessions = sorted({file.parents[2] for file in files})
-    _require_labels(sessions)
+    _require_labels(folder, sessions)
     others = [file for session in sessions for file in walk(session)]
     transcripts, recordings = _transcripts(others), _recordings(others)
     rows = [_row(file, match, transcripts, recordings) for file, match in labels]
@@ -80,15 +80,16 @@ def read(folder: Path) -> pd.DataFrame:
     return tables.check(rows, Utterance, f"iemocap in {folder}")
 
 
-def _require_labels(sessions: list[Path]) -> None:
-    """Check that every session beside those with labels has some.
+def _require_labels(folder: Path, sessions: list[Path]) -> None:
+    """Check that every session in the folder, beside those with labels, has some.
 
     Raises:
         UserError: naming one that has none
     """
     part = re.compile(LABELS.part, re.IGNORECASE)
-    beside = (one for root in {session.parent for session in sessions} for one in root.iterdir() if one.is_dir())
-    for session in sorted(one for one in beside if part.fullmatch(one.name) and one not in sessions):
+    roots = {session.parent for session in sessions if session != folder}
+    beside = (one for root in roots for one in root.iterdir() if one.is_dir() and part.fullmatch(one.name))
+    for session in sorted(set(beside) - set(sessions)):
         raise UserError(f"{session / 'dialog/EmoEvaluation'}: no label files, {LABELS.form}; take that folder away")
 
 
@@ -133,7 +134,7 @@ def _drop_ratings_off_scale(rows: list[dict[str, Any]]) -> None:
 def _report_gaps(rows: list[dict[str, Any]], sessions: int) -> None:
     """Print what is not as published: turns without a transcript, another number of utterances."""
     silent = [row["utterance"] for row in rows if not row["transcript"]]
-    notice("iemocap", len(silent), "turns", "have no transcript", len(rows), next(iter(silent), ""))
+    notice("iemocap", len(silent), "turns", "without a transcript", len(rows), next(iter(silent), ""))
     usual = sum(row["emotion"] in USUAL for row in rows)
     if sessions == SESSIONS and usual != USUAL_UTTERANCES:
         print(f"iemocap: {usual} utterances of {', '.join(USUAL)}; the published corpus has {USUAL_UTTERANCES}")

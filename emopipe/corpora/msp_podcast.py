@@ -106,7 +106,7 @@ def _with_transcripts(rows: pd.DataFrame, transcripts: list[Path]) -> pd.DataFra
     files = {f"msp_podcast/{file.stem}".lower(): file for file in transcripts if file.suffix.lower() == ".txt"}
     found = (files.get(utterance.lower()) for utterance in rows["utterance"])
     rows = rows.assign(transcript=[" ".join(read_lines(file)).strip() if file else "" for file in found])
-    notice("msp_podcast", int((rows["transcript"] == "").sum()), "utterances", "have no transcript", len(rows))
+    notice("msp_podcast", int((rows["transcript"] == "").sum()), "utterances", "without a transcript", len(rows))
     return rows
 
 

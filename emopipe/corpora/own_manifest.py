@@ -134,7 +134,7 @@ def _rows(text: str, separator: str, path: Path, first: int) -> list[list[str]]:
         escaped, still = _attempt(text, separator, "\\")
         if not still:
             cells = sum('"' in cell for row in escaped for cell in row)
-            notice(path.name, cells, "cells", 'are read with \\" for a quotation mark, for which CSV has ""')
+            notice(path.name, cells, "cells", 'read with \\" for a quotation mark, for which CSV has ""')
             return escaped
     if fault:
         raise UserError(
@@ -187,9 +187,7 @@ def _named(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"; the columns are {', '.join(COLUMNS)}"
         )
     unread = [name or "(without a name)" for name in unknown]
-    notice(
-        path.name, len(unread), "columns", "are not read: a manifest has none of these names", first=", ".join(unread)
-    )
+    notice(path.name, len(unread), "columns", "not read: a manifest has none of these names", first=", ".join(unread))
     kept = cells.loc[:, [names[0] for names in meant.values()]]
     return kept.set_axis(list(meant), axis=1).drop(columns=list(MEASURED), errors="ignore")
 
@@ -253,7 +251,7 @@ def _translate(cells: pd.DataFrame, column: str, translate: Callable[[str], str 
     changed = Counter((old, new) for old, new in zip(before, after, strict=True) if old != new)
     if changed:
         (old, new), _ = changed.most_common(1)[0]
-        what = f"of the column {column} are read by what they mean"
+        what = f"of the column {column} read by what they mean"
         notice(path.name, changed.total(), "cells", what, len(cells), f"{old!r} as {new!r}")
     cells[column] = after
 
@@ -295,7 +293,7 @@ def _with_names(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
             within = (cells[column] != "") & ~cells[column].str.contains("/")
             whole = cells[column].mask(within, cells["corpus"] + "/" + cells[column])
             first = f"{cells[column][within].iloc[0]!r} as {whole[within].iloc[0]!r}" if within.any() else ""
-            what = f"of the column {column} are taken for names within their corpus"
+            what = f"of the column {column} taken for names within their corpus"
             notice(path.name, int(within.sum()), "cells", what, len(cells), first)
             cells[column] = whole
     return cells

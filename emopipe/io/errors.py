@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -42,6 +43,8 @@ def run_stage(stage: Callable[[], None]) -> None:
     Of several processes of one training only the first one reports it. A stage that DVC or torchrun started ends when
     they end.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         exit_with_parent()
     try:

@@ -215,4 +215,5 @@ def _part(row: type[Row], columns: tuple[str, ...]) -> type[Row]:
 def _violation(error: Mapping[str, Any], first: int) -> str:
     index, *column = error["loc"]
     where = f"row {index + first}" + (f", column {column[0]}" if column else "")
-    return f"{where}: {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    rule = "not UTF-8; give that file or folder another name" if error["type"] == "string_unicode" else error["msg"]
+    return f"{where}: {error['input']!r}: {rule.removeprefix('Value error, ')}"

@@ -66,8 +66,6 @@ def split_audio(
     if not targets:
         rows = _learnable(rows, labels or [])
     _require_sets(rows, "split.audio")
-    if not targets:
-        _require_two_emotions(rows)
     return rows[list(AudioItem.model_fields)], pd.concat([copies, speakers], ignore_index=True)
 
 
@@ -136,6 +134,7 @@ def _learnable(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     trained = set(rows.loc[rows["split"] == "train", "emotion"])
     if absent := sorted(set(labels) - trained):
         raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
+    _require_two_emotions(rows)
     others = ", ".join(sorted(set(rows["emotion"]) - trained))
     return _keep(rows, rows["emotion"].isin(trained), "audio", f"no training utterance has their emotion ({others})")
 
@@ -144,14 +143,15 @@ def _require_two_emotions(rows: pd.DataFrame) -> None:
     """Check that train has two emotions; say so where dev or test has one alone."""
     for name in SETS:
         counts = rows.loc[rows["split"] == name, "emotion"].value_counts()
-        if len(counts) == 1 and name == "train":
+        if len(counts) != 1:
+            continue
+        if name == "train":
             raise UserError(
                 f"data.audio.labels: {counts.index[0]} is the only emotion in train, and a classification needs two; "
                 f"all utterances by emotion: {_counted(rows['emotion'])}"
             )
-        if len(counts) == 1:
-            what = f"has one emotion alone, so that its scores say little: {name}, {counts.index[0]}"
-            notice("audio", 1, "set", what)
+        what = f"has one emotion alone, so that its scores say little: {name}, {counts.index[0]}"
+        notice("audio", 1, "set", what)
 
 
 def _counted(emotions: pd.Series) -> str:

@@ -23,6 +23,8 @@ from emopipe.corpora.parameters import Synthetic
 from emopipe.io.errors import UserError
 from emopipe.recordings.manifests import recordings
 from emopipe.recordings.resampling import check_all
+from emopipe.schemas.labels import WORDS
+from emopipe.splits.parameters import Merge
 
 SYNTHETIC = Synthetic(speakers=6, utterances=1, seed=1)
 
@@ -124,7 +126,7 @@ def test_segments_with_ratings_on_other_scales(tmp_path, capsys):
     assert "db.ratings: valence mapped linearly from the scale of -1 to 1 to that of 1 to 5" in printed
     assert "db.ratings: arousal mapped linearly from the scale of 1 to 7 to that of 1 to 5" in printed
     assert "db.ratings: dominance: left out 4 ratings: their scheme gives no minimum and maximum" in printed
-    assert "1 of 3 utterances are left without an emotion: 'bliss' is none here" in printed
+    assert "1 of 3 utterances left without an emotion: 'bliss' is none here" in printed
 
 
 def test_segments_are_cut_where_the_database_says(tmp_path):
@@ -248,3 +250,73 @@ def test_a_header_in_the_form_of_old_releases_is_read(tmp_path):
     header = yaml.safe_load((folder / "db.yaml").read_text())
     (folder / "db.yaml").write_text(yaml.safe_dump({header.pop("name"): header}, sort_keys=False))
     assert len(read(folder)) == 3
+
+
+def labelled(labels: dict[str, str], **tables: dict[str, str]) -> audformat.Database:
+    """Return a database with a scheme of these labels, and tables of a file's label each; underscores are dots."""
+    db = audformat.Database("acted", languages=["en"])
+    db.schemes["emotion"] = audformat.Scheme("str", labels=list(labels))
+    for name, files in (tables or {"files": {f"{label}.wav": label for label in labels}}).items():
+        table = name.replace("_", ".")
+        db[table] = audformat.Table(audformat.filewise_index(list(files)))
+        column(db[table], "emotion", "emotion", list(files.values()))
+    return db
+
+
+def test_abbreviations_and_adjectives_are_emotions(tmp_path):
+    words = {
+        "ang": "anger", "hap": "happiness", "neu": "neutral", "sad": "sadness", "fea": "fear", "dis": "disgust",
+        "sur": "surprise", "bor": "boredom", "exc": "excitement", "fru": "frustration", "joyful": "happiness",
+        "neutrality": "neutral", "xxx": "", "Scared": "fear",
+    }  # fmt: skip
+    frame = read(save(labelled(words), tmp_path))
+    assert frame["emotion"].tolist() == list(words.values())
+
+
+def test_a_word_that_is_no_emotion_is_counted_and_merge_makes_it_one(tmp_path, capsys):
+    save(labelled({"ang": "anger", "amused": "", "e3": ""}), tmp_path)
+    assert read(tmp_path)["emotion"].tolist() == ["anger", "", ""]
+    printed = capsys.readouterr().out
+    assert "1 of 3 utterances left without an emotion: 'amused' is none here; data.audio.merge={amused: " in printed
+    assert "left without an emotion: 'e3'" in printed
+    words = WORDS | Merge(merge={"Amused": "happy", "e3": "fear"}).words()
+    rows, _ = read_branches([f"audformat:{tmp_path}"], [], SYNTHETIC, tmp_path, words)
+    assert rows["emotion"].tolist() == ["anger", "happiness", "fear"]
+
+
+def judged() -> audformat.Database:
+    """Return what the actors meant, and what the listeners heard in the same files."""
+    return labelled(
+        dict.fromkeys(("anger", "sadness", "neutral"), ""),
+        emotion_categories_desired_train={"a.wav": "anger", "b.wav": "sadness"},
+        emotion_categories_train_gold={"a.wav": "anger", "b.wav": "neutral"},
+    )
+
+
+def test_of_several_judgements_the_tables_that_count_are_chosen_by_the_beginning_of_their_names(tmp_path):
+    save(judged(), tmp_path)
+    with pytest.raises(
+        UserError, match=r"'neutral' for b\.wav, which another .* 'sadness'; .*audformat:FOLDER:BEGINNING"
+    ):
+        read(tmp_path)
+    for tables_of, expected in (("emotion.categories.desired", "sadness"), ("emotion.categories.train", "neutral")):
+        rows, _ = read_branches([f"audformat:{tmp_path}:{tables_of}"], [], SYNTHETIC, tmp_path)
+        assert rows["emotion"].tolist() == ["anger", expected]
+    with pytest.raises(UserError, match=r"no table's name begins with emotion\.voice; there are emotion\.categories"):
+        read_branches([f"audformat:{tmp_path}:emotion.voice"], [], SYNTHETIC, tmp_path)
+    with pytest.raises(UserError, match="listed twice"):
+        read_branches([f"audformat:{tmp_path}:emotion.a", f"audformat:{tmp_path}"], [], SYNTHETIC, tmp_path)
+
+
+def test_a_folder_with_a_colon_in_its_name_is_a_folder(tmp_path):
+    save(labelled({"anger": ""}), tmp_path / "a:b")
+    rows, _ = read_branches([f"audformat:{tmp_path}/a:b"], [], SYNTHETIC, tmp_path)
+    assert len(rows) == 1
+
+
+def test_a_database_is_found_below_the_folder_and_of_several_one_must_be_named(tmp_path):
+    save(labelled({"anger": ""}), tmp_path / "acted/1.0.0/d3b62a9b")
+    assert read(tmp_path)["path"].tolist() == [str(tmp_path / "acted/1.0.0/d3b62a9b/anger.wav")]
+    save(labelled({"anger": ""}), tmp_path / "acted/1.1.0/fe182b91")
+    with pytest.raises(UserError, match=r"2 databases; name the folder of one: .*d3b62a9b, .*fe182b91"):
+        read(tmp_path)

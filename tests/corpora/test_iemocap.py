@@ -97,7 +97,7 @@ def test_ratings_off_the_scale_are_left_out_and_said_and_the_turn_stays(tmp_path
     assert (
         "left out 2 ratings: off the scale of 1 to 5; the first: valence 5.5 of iemocap/Ses01F_impro01_F000" in printed
     )
-    assert "2 of 2 turns have no transcript; the first: iemocap/Ses01F_impro01_F000" in printed
+    assert "2 of 2 turns without a transcript; the first: iemocap/Ses01F_impro01_F000" in printed
 
 
 def test_damaged_lines_are_counted_and_named_and_the_others_read(tmp_path, capsys):

@@ -44,7 +44,7 @@ def test_a_turn_has_emotion_rescaled_ratings_speaker_set_words_and_audio(tmp_pat
     assert second.valence == pytest.approx(1 + 2.777778 * 4 / 6, abs=1e-6) and math.isnan(second.dominance)
     assert (third.emotion, third.split) == ("", "dev")
     printed = capsys.readouterr().out
-    assert MAPPED in printed and "2 of 3 utterances have no transcript" in printed
+    assert MAPPED in printed and "2 of 3 utterances without a transcript" in printed
 
 
 def test_every_class_has_its_emotion(tmp_path):
@@ -60,7 +60,7 @@ def test_further_test_sets_are_left_out_and_counted(tmp_path, capsys):
     assert read(tmp_path)["split"].tolist() == ["train", "dev", "test"]
     printed = capsys.readouterr().out
     assert (
-        "left out 3 of 6 utterances: Test2 and Test3" in printed and "3 of 3 utterances have no transcript" in printed
+        "left out 3 of 6 utterances: Test2 and Test3" in printed and "3 of 3 utterances without a transcript" in printed
     )
 
 

@@ -15,9 +15,11 @@ import torch
 from benchmarks.networks import FAMILIES
 from emopipe.backbones.loading import load
 from emopipe.encoding import store
+from emopipe.encoding.corpus import tell_unheard
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
 from emopipe.io.errors import UserError
+from emopipe.schemas.manifest import write_manifest
 from helpers.clips import clip
 from helpers.small_corpus import SMALL, write_params
 from stages import encode
@@ -132,3 +134,14 @@ def test_a_corpus_is_encoded_at_every_speed_within_the_limit(small_corpus, tmp_p
             assert np.corrcoef(found, expected)[0, 1] > 0.99, condition
             if features == "both":
                 assert opened.frames(row).shape == frames.shape
+
+
+def test_seconds_that_are_not_heard_are_counted(tmp_path, capsys):
+    seconds = {f"x/{i}": 2.0 for i in range(24)} | {"x/long": 280.0}
+    rows = pd.DataFrame({"utterance": seconds.keys(), "corpus": "x", "path": "a.flac", "seconds": seconds.values()})
+    write_manifest(rows, tmp_path / "manifest.csv")
+    tell_unheard(tmp_path / "manifest.csv", max_seconds=15)
+    what = "1 of 25 recordings is longer than encode.max_seconds (15 s); 265 s are not heard; the first: x/long"
+    assert capsys.readouterr().out == f"audio: {what}\n"
+    tell_unheard(tmp_path / "manifest.csv", max_seconds=300)
+    assert capsys.readouterr().out == ""

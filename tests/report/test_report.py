@@ -270,6 +270,8 @@ def test_it_says_on_what(made):
     assert "silent 3" in text
     assert "anger 18 (3) 6 (1) 6 (1)" in text
     assert "train, test 1 2 left out of the set that is held out less" in text
+    assert "Some of the data was left out or read in another way; what, and how much, stands under Data." in text
+    assert "audio split 2 of 9 utterances left out: not rated" in text
 
 
 FEATURES = {

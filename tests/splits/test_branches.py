@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from emopipe.io.errors import UserError
+from emopipe.splits.parameters import Labels
 from helpers.partitions import NONE, corpora, manifest, partition, split_audio, split_text
 
 
@@ -106,3 +108,41 @@ def test_a_regression_may_test_on_an_emotion_that_it_was_not_trained_on():
 def test_a_regression_without_ratings_is_refused():
     with pytest.raises(UserError, match=r"model\.targets: no utterance is rated for valence, arousal"):
         split_audio(manifest(valence=float("nan")), partition(), None, {}, ["valence", "arousal"])
+
+
+def test_a_classification_of_one_emotion_stops_here():
+    rows = manifest().assign(emotion="sadness")
+    message = r"sadness is the only emotion in train, and a classification needs two; .*sadness 120"
+    with pytest.raises(UserError, match=message):
+        split_audio(rows, partition(), None, {})
+    with pytest.raises(UserError, match=message):
+        split_audio(manifest(), partition(), None, {"anger": "sadness", "neutral": "sadness"})
+    with pytest.raises(UserError, match=r"no training utterance has the emotion\(s\) anger"):
+        split_audio(rows, partition(), ["sadness", "anger"], {})
+    split_audio(rows, partition(), None, {}, ["valence"])  # a regression needs none
+
+
+def test_one_emotion_in_train_alone_stops_and_one_in_test_alone_is_said(capsys):
+    rows = manifest()
+    rows["split"] = [("train", "dev", "test")[i // 3 % 3] for i in range(120)]
+    apart = rows.assign(emotion=rows["emotion"].where(rows["split"] != "train", "anger"))
+    with pytest.raises(UserError, match="anger is the only emotion in train"):
+        split_audio(apart, partition("official", speaker_overlap="warn"), None, {})
+    apart = rows.assign(emotion=rows["emotion"].where(rows["split"] != "test", "anger"))
+    split_audio(apart, partition("official", speaker_overlap="warn"), None, {})
+    assert "audio: 1 set has one emotion alone, so that its scores say little: test, anger" in capsys.readouterr().out
+
+
+def test_utterances_without_any_emotion_are_named_as_that():
+    with pytest.raises(UserError, match=r"no utterance has an emotion; choose model\.task=regression"):
+        split_audio(manifest().assign(emotion=""), partition(), None, {})
+
+
+def test_words_for_emotions_are_understood_in_params():
+    found = Labels(labels=["angry", "HAP", "sadness"], merge={"exc": "happy", "amused": "joy"})
+    assert found.labels == ["anger", "happiness", "sadness"]
+    assert found.merge == {"excitement": "happiness", "amused": "happiness"} and found.words() == {
+        "amused": "happiness"
+    }
+    with pytest.raises(ValidationError, match=r"did you mean excitement\?"):
+        Labels(labels=None, merge={"exitement": "happiness"})
