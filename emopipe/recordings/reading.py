@@ -14,15 +14,17 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-BLOCK = 1 << 16  # frames decoded at a time: memory stays flat however long the recording
+from emopipe.recordings.kinds import conversion, told
+from emopipe.recordings.streams import Stream, open_streams
 
 # libsndfile shortens the frame count of a cut WAV, AIFF or AU file to what is there, and tells so in its log alone.
 CUT = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 # A program that writes WAV to a pipe cannot know the length, and claims about the largest that fits 31 or 32 bits.
 PIPED = 2_000_000_000  # bytes
+BLOCK = 1 << 16  # frames decoded at a time: memory stays flat however long the recording
 UNKNOWN = 2**63 - 1  # libsndfile's frame count where the header gives none
+HEADER = 44  # bytes, of the usual WAV file: recorders count them as sound
 RATES = (2_000, 768_000)  # Hz; a header that claims less or more is broken, and 1 Hz would fill the disk
-
 
 # How far a segment may reach beyond the end of its file: the times of a table are often rounded.
 ROUNDED = 0.05  # s
@@ -83,15 +85,58 @@ def fingerprint(path: Path) -> str:
 
 
 def duration(path: Path) -> float:
-    """Return the seconds that the header of an audio file promises; NaN if it cannot be read."""
+    """Return the seconds that the headers of an audio file promise; NaN if they cannot be read."""
     try:
-        with soundfile.SoundFile(path) as file:
-            return math.nan if file.frames == UNKNOWN else file.frames / file.samplerate
-    except (soundfile.SoundFileError, TypeError):
+        with Audio(path) as file:
+            return math.nan if file.frames >= UNKNOWN else file.frames / file.samplerate
+    except (soundfile.SoundFileError, TypeError, RejectedError):
         return math.nan
 
 
-def open_audio(path: Path) -> soundfile.SoundFile:
+class Audio:
+    """An opened file of sound, all the streams of it one behind the other."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file.
+
+        Raises:
+            soundfile.SoundFileError, TypeError: if it is no audio
+            RejectedError: if its streams do not go together
+        """
+        self.streams = open_streams(path)
+        self.samplerate = self.streams[0].file.samplerate
+        kinds = {(stream.file.samplerate, stream.file.channels) for stream in self.streams}
+        if len(kinds) > 1:
+            self.close()
+            shown = " and ".join(f"{channels} channel(s) at {rate} Hz" for rate, channels in sorted(kinds))
+            raise RejectedError(f"joined from files of several kinds, {shown}")
+        self.frames = sum(stream.frames for stream in self.streams)
+
+    def __enter__(self) -> Audio:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all streams."""
+        for stream in self.streams:
+            stream.close()
+
+    def parts(self, first: int, last: int | None) -> Iterator[tuple[Stream, int, int | None]]:
+        """Yield the streams that hold the frames from ``first`` to before ``last``, each with those of its own."""
+        begin = 0
+        for stream in self.streams:
+            end = begin + stream.frames
+            if first < end:
+                inner = last is not None and last <= end
+                yield stream, max(0, first - begin), last - begin if inner else None
+                if inner:
+                    return
+            begin = end
+
+
+def open_audio(path: Path) -> Audio:
     """Open a recording.
 
     Raises:
@@ -106,30 +151,46 @@ def open_audio(path: Path) -> soundfile.SoundFile:
     except OSError as error:
         raise RejectedError(f"cannot be opened: {error.strerror}") from None
     try:
-        file = soundfile.SoundFile(path)
+        file = Audio(path)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
-        raise RejectedError(f"not readable as audio: {_message(error)}") from None
+        raise RejectedError(f"not readable as audio: {told(path) or _message(error)}") from None
     try:
-        _check_header(file)
+        _check_header(file, path)
     except RejectedError:
         file.close()
         raise
     return file
 
 
-def _check_header(file: soundfile.SoundFile) -> None:
-    cut = CUT.search(file.extra_info)
-    if cut and int(cut[1]) < PIPED:
-        raise RejectedError(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
-    if file.frames == UNKNOWN:
-        raise RejectedError("no length in the header, as a program leaves it that was killed or wrote to a pipe")
+def _check_header(file: Audio, path: Path) -> None:
+    for stream in file.streams:
+        cut = CUT.search(stream.file.extra_info)
+        if cut and int(cut[1]) < PIPED and not _counts_header(int(cut[1]), int(cut[2]), path.stat().st_size):
+            raise RejectedError(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
+    if file.frames >= UNKNOWN:
+        raise RejectedError(
+            "no length in the header, as a program leaves it that was killed or wrote to a pipe; "
+            f"write it anew: {conversion(path, path.suffix)}"
+        )
     if file.frames == 0:
         raise RejectedError("no samples")
     if not RATES[0] <= file.samplerate <= RATES[1]:
         raise RejectedError(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
 
 
-def segment(file: soundfile.SoundFile, recording: Recording) -> tuple[int, int | None]:
+def _counts_header(promised: int, held: int, size: int) -> bool:
+    """Return whether a header counts itself, or a part of itself, as sound; what else is missing was cut off.
+
+    Args:
+        promised: bytes of sound, by the header
+        held: bytes of sound in the file
+        size: of the file, in bytes
+    """
+    missing = promised - held
+    return promised == size or (missing <= HEADER and missing % 4 == 0)
+
+
+def segment(file: Audio, recording: Recording) -> tuple[int, int | None]:
     """Return the first frame of a recording in its file, and the one after its last; None where the file ends.
 
     Raises:
@@ -146,7 +207,7 @@ def segment(file: soundfile.SoundFile, recording: Recording) -> tuple[int, int |
     return round(start * file.samplerate), last
 
 
-def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
+def mono_blocks(file: Audio, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
     """Decode a recording block by block, as float32 with full scale ±1, the channels averaged.
 
     A cut passes unnoticed where libsndfile keeps no trace of it: in Ogg, NIST, W64 and RF64 files, and in an MP3
@@ -160,18 +221,22 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
     Raises:
         RejectedError: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
     """
-    frames = first
+    for stream, begin, end in file.parts(first, last):
+        yield from _blocks(stream.file, stream.frames, begin, end)
+
+
+def _blocks(file: soundfile.SoundFile, length: int, first: int, last: int | None) -> Iterator[np.ndarray]:
+    """Decode the frames of one stream, which is said to have ``length`` of them."""
+    frames, last = first, length if last is None else last
     short = file.subtype == "PCM_16"
-    while last is None or frames < last:
-        count = BLOCK if last is None else min(BLOCK, last - frames)
+    while frames < last:
+        count = min(BLOCK, last - frames)
         try:
             if frames == first > 0:
                 file.seek(first)
             block = file.read(count, dtype="int16" if short else "float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise RejectedError(
-                f"damaged or truncated after {frames} of {file.frames} frames: {_message(error)}"
-            ) from None
+            raise RejectedError(f"damaged or truncated after {frames} of {length} frames: {_message(error)}") from None
         if not len(block):
             break
         bad = np.count_nonzero(~np.isfinite(block))
@@ -181,8 +246,8 @@ def mono_blocks(file: soundfile.SoundFile, first: int = 0, last: int | None = No
         if short:
             block = block.astype(np.float32) / 32768  # the same numbers as libsndfile's own, in a third of the time
         yield _average(block)
-    if frames < (file.frames if last is None else last):
-        raise RejectedError(f"truncated: the header promises {file.frames} frames, the file holds {frames}")
+    if frames < last:
+        raise RejectedError(f"truncated: the header promises {length} frames, the file holds {frames}")
 
 
 def _average(block: np.ndarray) -> np.ndarray:
