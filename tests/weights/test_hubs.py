@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from modelscope_hub.config import HubConfig
 from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
 
 from emopipe.backbones.loading import load
 from emopipe.commands.main import main
@@ -279,3 +281,40 @@ def test_another_owners_repository_is_another_one(hub, tiny, tmp_path):
     lay_out(tmp_path / "hf/hub", "bert-base-uncased", tiny)
     with pytest.raises(UserError, match=r"someone/bert-base-uncased is not in .* and could not be fetched"):
         encoders.load("someone/bert-base-uncased")
+
+
+@pytest.fixture
+def with_processor(folders, tmp_path):
+    """Return a wav2vec 2.0 whose feature extractor stands within processor_config.json, as transformers 5 writes it."""
+    folder = tmp_path / "with processor"
+    shutil.copytree(folders("wav2vec2"), folder)
+    (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "A": 5}))
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    tokenizer = Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
+    (folder / "preprocessor_config.json").unlink()
+    Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    assert not (folder / "preprocessor_config.json").exists() and (folder / "processor_config.json").is_file()
+    return folder
+
+
+def test_a_feature_extractor_within_a_processor_is_fetched_and_found_in_the_cache(
+    hub, folders, with_processor, tmp_path
+):
+    sound = [torch.sin(torch.arange(16_000) / 10)]
+    expected = load(str(folders("wav2vec2"))).encode(sound, 1)[0].statistics
+    there = hub(with_processor)
+    fetched, again = load("someone/tiny"), load("someone/tiny")
+    assert "processor_config.json" in there.sent
+    lay_out(tmp_path / "hf/hub", "me/w2v", with_processor)
+    there.close()
+    for backbone in (fetched, again, load("me/w2v"), load(str(with_processor))):
+        assert torch.equal(backbone.encode(sound, 1)[0].statistics, expected)
+
+
+def test_a_backbone_without_any_feature_extractor_is_named(hub, with_processor, tmp_path):
+    (with_processor / "processor_config.json").unlink()
+    with pytest.raises(UserError, match=r"with processor: config\.json or preprocessor_config\.json cannot be read"):
+        load(str(with_processor))
+    lay_out(tmp_path / "hf/hub", "me/w2v", with_processor)
+    with pytest.raises(UserError, match=r"preprocessor_config\.json or processor_config\.json and the weights"):
+        load("me/w2v")
