@@ -58,6 +58,12 @@ def test_a_stage_depends_on_its_own_fingerprint(stage):
     assert own == ([] if stage == "code" else [f"data/code/{stage}.txt"])
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_outputs_as_they_are_named_and_on_nothing_within_one(stage):
+    folders = [path for paths in OUTPUTS.values() for path in paths]
+    assert not [dep for dep in STAGES[stage]["deps"] if any(dep.startswith(f"{folder}/") for folder in folders)]
+
+
 def test_every_stage_stands_in_dvc_yaml_and_is_described():
     scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
     assert scripts == STAGES.keys()

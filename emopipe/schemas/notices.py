@@ -18,9 +18,9 @@ from pydantic import Field
 from emopipe.schemas import tables
 from emopipe.schemas.tables import Row
 
-FETCH = Path("data/raw/notices.csv")
-SPLIT = Path("data/splits/notices.csv")
-ENCODE = Path("data/encoded/notices.csv")
+FETCH = Path("data/notices/fetch.csv")
+SPLIT = Path("data/notices/split.csv")
+ENCODE = Path("data/notices/encode.csv")
 LEFT_OUT = "left out: "  # how the commonest kind of notice begins
 
 
