@@ -6,10 +6,14 @@
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lint lock
+.PHONY: repro test lint lock committed
 
-repro: .venv/installed
+repro: committed .venv/installed
 	dvc repro
+
+committed:
+	@git rev-parse --verify --quiet HEAD >/dev/null 2>&1 || { echo "error: no Git repository with a commit, which DVC needs, \
+	as after the download of a ZIP; clone it with Git, or here: git init && git add -A && git commit -m start" >&2; exit 1; }
 
 test: .venv/installed
 	python -m pytest

@@ -7,6 +7,7 @@ from pathlib import Path
 from emopipe.encoding.corpus import encode_corpus, tell_unheard
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.io import ranks
 from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
 from emopipe.schemas import notices
@@ -23,7 +24,7 @@ def main() -> None:
     device = devices.set_up(runtime, seed=0)  # nothing here is drawn at random
     encoder = Encoder.load(choice, settings, device)
     utterances = encode_corpus(encoder, MANIFEST, with_frames=choice.features != "frozen")
-    if devices.is_first():
+    if ranks.is_first():
         with notices.collected(notices.ENCODE):
             tell_unheard(MANIFEST, settings.max_seconds)
         blocks = encoder.backbone.block_count

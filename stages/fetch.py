@@ -31,8 +31,8 @@ def main() -> None:
     words = WORDS | Merge.load("data.audio").words() | Merge.load("data.text").words()
     with notices.collected(notices.FETCH):
         audio, text = read_branches(*names, Synthetic.load(), AUDIO.parent / "synthetic", words)
-    write_manifest(add_content(audio, AUDIO), AUDIO, changed=("path", "sha256", "seconds"))
-    write_manifest(text.assign(**NO_AUDIO), TEXT, changed=list(NO_AUDIO))
+        write_manifest(add_content(audio, AUDIO), AUDIO, changed=("path", "sha256", "seconds"))
+        write_manifest(text.assign(**NO_AUDIO), TEXT, changed=list(NO_AUDIO))
     print(f"audio: {len(audio)} utterances of {', '.join(names[0]) or 'nothing'}; ", end="")
     print(f"text: {len(text)} of {', '.join(names[1]) or 'nothing'}")
 

@@ -22,12 +22,12 @@ def main() -> None:
         audio, audio_leaks = split_audio(manifest, split.audio, audio_labels.labels, audio_labels.merge, rated)
         manifest = read_manifest(Path("data/raw/text.csv"))
         text, text_leaks = split_text(manifest, audio, split.text, text_labels.labels, text_labels.merge)
-    tables.write(audio, splits.AUDIO, splits.AudioItem)
-    tables.write(audio_leaks, splits.AUDIO_LEAKS, splits.Leak)
-    tables.write(balance(audio, splits.Balance), splits.AUDIO_BALANCE, splits.Balance)
-    tables.write(text, splits.TEXT, splits.TextItem)
-    tables.write(text_leaks, splits.TEXT_LEAKS, splits.Leak)
-    tables.write(balance(text, splits.TextBalance), splits.TEXT_BALANCE, splits.TextBalance)
+        tables.write(audio, splits.AUDIO, splits.AudioItem)
+        tables.write(audio_leaks, splits.AUDIO_LEAKS, splits.Leak)
+        tables.write(balance(audio, splits.Balance), splits.AUDIO_BALANCE, splits.Balance)
+        tables.write(text, splits.TEXT, splits.TextItem)
+        tables.write(text_leaks, splits.TEXT_LEAKS, splits.Leak)
+        tables.write(balance(text, splits.TextBalance), splits.TEXT_BALANCE, splits.TextBalance)
     print(summary(audio, "audio"), summary(text, "text"), sep="\n")
 
 

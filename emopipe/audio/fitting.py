@@ -16,7 +16,8 @@ from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
 from emopipe.encoding.store import Store
-from emopipe.training.devices import is_first, single_thread
+from emopipe.io.ranks import is_first
+from emopipe.training.devices import single_thread
 from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
 from emopipe.training.mixup import mixed
 

@@ -34,6 +34,8 @@ from emopipe.schemas.notices import notice
 
 READERS = (crema_d, emobank, emodb, iemocap, meld, msp_podcast, ravdess, savee, tess, audformat_database)
 CORPORA: dict[str, Corpus] = {module.CORPUS.key: module.CORPUS for module in READERS}
+# What else stands in a path than letters of English, digits and /._- is syntax to DVC's --set-param.
+QUOTING = """; on the command line quote a path twice: -S 'data.audio.corpora=["emodb:/data/archive (1)"]'"""
 AUDIO, TEXT = "data.audio.corpora", "data.text.corpora"
 
 
@@ -107,8 +109,9 @@ def read_corpus(
         rows = own_manifest.read(_existing(name, parameter), words)
     else:
         raise UserError(
-            f"{parameter}: {name}: unknown corpus; known are synthetic (made on the spot), {', '.join(CORPORA)} "
-            "(as KEY:FOLDER, some as KEY alone), and a manifest of your own, a file whose name ends in .csv"
+            f"{parameter}: {name}: unknown corpus, neither a key nor a CSV; known are synthetic (made on the spot), "
+            f"{', '.join(CORPORA)} (as KEY:FOLDER, some as KEY alone), and a manifest of your own, a file whose name "
+            f"ends in .csv. A comma divides two of them, within a path too{QUOTING}"
         )
     if rows.empty:
         raise UserError(f"{parameter}: {name}: no utterance; expected one row per utterance")
@@ -181,7 +184,7 @@ def _existing(name: str, parameter: str) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    raise UserError(f"{parameter}: {name}: no such file or folder{workspace_hint(path)}")
+    raise UserError(f"{parameter}: {name}: no such file or folder{workspace_hint(path)}{QUOTING}")
 
 
 def _usable(rows: pd.DataFrame, column: str, words: str, name: str) -> pd.DataFrame:

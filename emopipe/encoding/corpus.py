@@ -17,6 +17,7 @@ from tqdm import tqdm
 from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.store import ORIGINAL, StoredEncoding
+from emopipe.io import ranks
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
 from emopipe.schemas.notices import notice
 from emopipe.training import devices
@@ -42,14 +43,14 @@ def encode_corpus(encoder: Encoder, manifest: Path, with_frames: bool, folder: P
         provenance=encoder.provenance,
         with_frames=with_frames,
     )
-    if devices.world_size() == 1:
+    if ranks.world_size() == 1:
         write(folder, _encodings(encoder, manifest, rows))
         return len(rows)
-    parts = [folder / "parts" / str(rank) for rank in range(devices.world_size())]
-    share = np.array_split(np.arange(len(rows)), len(parts))[devices.rank()]
-    write(parts[devices.rank()], _encodings(encoder, manifest, rows.iloc[share]))
+    parts = [folder / "parts" / str(rank) for rank in range(ranks.world_size())]
+    share = np.array_split(np.arange(len(rows)), len(parts))[ranks.rank()]
+    write(parts[ranks.rank()], _encodings(encoder, manifest, rows.iloc[share]))
     devices.barrier()
-    if devices.is_first():
+    if ranks.is_first():
         write(folder, (encoding for part in parts for encoding in store.Store(part).encodings()))
         shutil.rmtree(folder / "parts")
     return len(rows)
@@ -75,7 +76,7 @@ def _encodings(encoder: Encoder, manifest: Path, rows: pd.DataFrame) -> Iterator
         total=len(keys),
         desc="encode",
         unit="clip",
-        disable=not devices.is_first() or not sys.stderr.isatty(),
+        disable=not ranks.is_first() or not sys.stderr.isatty(),
     )
     for key, (frames, statistics) in zip(keys, encodings, strict=True):
         yield StoredEncoding(*key, frames.numpy(), statistics.numpy())

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emopipe.io.orphans import exit_with_parent
+from emopipe.io.ranks import forget_leftovers, is_first
 
 # What to do about an error of the system, by its number.
 REMEDIES = {
@@ -30,6 +31,9 @@ NUMBERED = re.compile(r"\(os error (\d+)\)")
 SHORT = re.compile(r"PytorchStreamWriter|unexpected pos \d+|\d+ requested and \d+ written|disk I/O error|disk is full")
 
 
+OUTPUTS = ("data", "models", "metrics")  # the folders that stages write to
+
+
 class UserError(Exception):
     """An error that the user can fix: in a parameter, a file, a folder, or missing weights.
 
@@ -43,11 +47,14 @@ def run_stage(stage: Callable[[], None]) -> None:
     Of several processes of one training only the first one reports it. A stage that DVC or torchrun started ends when
     they end.
     """
+    forget_leftovers()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         exit_with_parent()
     try:
+        if "DVC_STAGE" in os.environ:
+            _require_no_links()
         stage()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -60,8 +67,20 @@ def run_stage(stage: Callable[[], None]) -> None:
         _exit(message)
 
 
+def _require_no_links() -> None:
+    """Check that DVC will find the stage's outputs in the repository: it follows links out of it, once all is done."""
+    root = Path.cwd().resolve()
+    for folder in map(Path, OUTPUTS):
+        if folder.is_symlink() and root not in folder.resolve().parents:
+            raise UserError(
+                f"{folder}: a link to {folder.resolve()}, outside of the repository, where DVC takes no output; put "
+                "the folder itself back, and keep what is large on the other disk: `dvc cache dir /big/cache` and "
+                "`dvc config cache.type symlink`"
+            )
+
+
 def _exit(message: str) -> None:
-    sys.exit(f"error: {message}" if os.environ.get("RANK", "0") == "0" else 1)
+    sys.exit(f"error: {message}" if is_first() else 1)
 
 
 def describe_fault(error: BaseException, path: Path) -> str | None:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from emopipe.io.cache import portable
 from emopipe.io.errors import UserError
-from emopipe.recordings.reading import Converted, Recording, RejectedError, describe
+from emopipe.io.paths import COPY, copied_repository
+from emopipe.recordings.reading import MISSING, Converted, Recording, RejectedError, describe
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path
 from emopipe.schemas.tables import SHOWN
 
@@ -104,7 +105,7 @@ def require_few_rejected(rejected: pd.DataFrame, total: int, allowed: float, tab
     lines = [f"{row.utterance} ({row.path}): {row.reason}" for row in rejected.itertuples()]
     raise UserError(
         f"{len(rejected)} of {total} recordings cannot be used, more than resample.max_rejected={allowed} allows; "
-        "mend the files or the manifest, or raise that share to go on without them"
+        f"mend the files or the manifest, or raise that share to go on without them{_hint(rejected)}"
         + _some(lines, f"all of them in {table}")
     )
 
@@ -113,3 +114,11 @@ def _some(lines: Sequence[str], others: str) -> str:
     """Return the first lines below each other, followed by a note on the others where there are more."""
     shown = [*lines[:SHOWN], *([f"... {others}"] if len(lines) > SHOWN else [])]
     return "".join(f"\n  {line}" for line in shown)
+
+
+def _hint(rejected: pd.DataFrame) -> str:
+    """Return where missing recordings of relative paths were looked for, if that may be another place than meant."""
+    missing = rejected.loc[rejected["reason"] == MISSING, "path"]
+    if copied_repository() is None or all(Path(path).is_absolute() for path in missing):
+        return ""
+    return f". Relative paths lead into {COPY}: name the table by its absolute path, or write absolute paths in it"

@@ -24,6 +24,7 @@ PIPED = 2_000_000_000  # bytes
 BLOCK = 1 << 16  # frames decoded at a time: memory stays flat however long the recording
 UNKNOWN = 2**63 - 1  # libsndfile's frame count where the header gives none
 HEADER = 44  # bytes, of the usual WAV file: recorders count them as sound
+MISSING = "missing file"  # a reason
 RATES = (2_000, 768_000)  # Hz; a header that claims less or more is broken, and 1 Hz would fill the disk
 
 # How far a segment may reach beyond the end of its file: the times of a table are often rounded.
@@ -144,7 +145,7 @@ def open_audio(path: Path) -> Audio:
     """
     try:
         if not path.is_file():
-            raise RejectedError("missing file")
+            raise RejectedError(MISSING)
         with path.open("rb") as content:  # libsndfile calls every refusal a system error
             if not content.read(1):
                 raise RejectedError("empty file of 0 bytes")

@@ -24,8 +24,9 @@ from pydantic import BaseModel
 from emopipe.fingerprint import Tree
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import write_text
+from emopipe.io.ranks import is_first
 from emopipe.parameters import Runtime
-from emopipe.training.devices import barrier, is_first
+from emopipe.training.devices import barrier
 
 ROOT = Path(".checkpoints")
 HISTORY = "history.json"

@@ -20,6 +20,7 @@ from torch import Tensor, distributed
 
 from emopipe.io.errors import UserError
 from emopipe.io.orphans import begin_as_worker
+from emopipe.io.ranks import rank, world_size
 from emopipe.parameters import Runtime
 
 Result = TypeVar("Result")
@@ -34,7 +35,7 @@ def launch(module: str, runtime: Runtime) -> bool:
         module: of the stage, as after ``python -m``
         runtime: how many processes
     """
-    if runtime.processes == 1 or "WORLD_SIZE" in os.environ:
+    if runtime.processes == 1 or world_size() > 1:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -43,8 +44,9 @@ def launch(module: str, runtime: Runtime) -> bool:
     os.environ["OMP_NUM_THREADS"] = str(runtime.threads)
     try:
         # In this process: nobody is left to stop when it is stopped but those that it started, and they see to it.
-        # --standalone finds a free port: two queued experiments do not meet
-        torchrun(["--standalone", f"--nproc-per-node={runtime.processes}", "-m", module])
+        # --standalone finds a free port: two queued experiments do not meet. On one machine the loopback is enough;
+        # the machine's own name, which torchrun would look up, may have no address in a container or behind a VPN.
+        torchrun(["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={runtime.processes}", "-m", module])
     except ChildFailedError:
         sys.exit(1)  # the process that failed has printed why
     except SignalException as stopped:
@@ -73,6 +75,9 @@ def set_up(runtime: Runtime, seed: int) -> torch.device:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    gpus = 0 if runtime.device == "cpu" else torch.cuda.device_count()
+    if gpus > 1 and world_size() == 1:
+        print(f"{gpus} GPUs, of which one is used; runtime.processes={gpus} trains and encodes on all of them")
     return init_process_group(torch.device("cuda" if runtime.device != "cpu" and torch.cuda.is_available() else "cpu"))
 
 
@@ -131,21 +136,6 @@ def _take(next_job: Synchronized[int]) -> int:
     with next_job.get_lock():
         next_job.value += 1
         return next_job.value - 1
-
-
-def world_size() -> int:
-    """Return how many processes work together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """Return the number of this process, from 0."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def is_first() -> bool:
-    """Return whether this process is the one that writes and reports."""
-    return rank() == 0
 
 
 def init_process_group(device: torch.device) -> torch.device:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainerCallback, set_seed
 
+from emopipe.io import ranks
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.training import checkpoints, devices
@@ -33,6 +34,7 @@ from emopipe.training.trainer import (
     Augment,
     BranchTrainer,
     CheckpointCallback,
+    OneDevice,
     StopAfterEpochs,
     best_of,
     exhausted,
@@ -109,7 +111,7 @@ def train_ensemble(
         run.processes,
     )
     ensemble = Ensemble([member.model for member in members])
-    if devices.is_first():
+    if ranks.is_first():
         parameters = count_trainable_parameters(ensemble)
         print(f"{run.tracker.name}: {parameters:,} trained parameters, in {len(members)} member(s)")
     outputs = [member.dev_outputs for member in members if member.dev_outputs is not None]
@@ -188,13 +190,13 @@ def refit(recipe: Recipe, data: TrainingData, epochs: int, run: Run) -> tuple[Ne
     if done.exists():
         load_model(model, str(done))
         return model, epochs
-    if devices.is_first():
+    if ranks.is_first():
         print(f"{run.tracker.name}: {epochs} epochs on {len(data.dataset)} examples, train and dev together")
     trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
     _train(trainer)
     trainer.average.copy_to(model)
     devices.barrier()  # nobody is to find it yet
-    if devices.is_first():
+    if ranks.is_first():
         with atomic_write(done) as part:
             save_model(model, str(part))
     return model, epochs
@@ -209,13 +211,13 @@ def _trainer(
     recipe: Recipe, model: Network, data: TrainingData, run: Run, callbacks: list[TrainerCallback], **others: Any
 ) -> BranchTrainer:
     settings = recipe.settings
-    share, rest = divmod(settings.batch_size, devices.world_size())
+    share, rest = divmod(settings.batch_size, ranks.world_size())
     if rest:
-        raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {devices.world_size()} processes")
+        raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {ranks.world_size()} processes")
     optimiser = adamw(recipe.parameter_groups(model), settings)
     steps = -(-len(data.dataset) // settings.batch_size)  # in an epoch
     model.micro_batch = settings.micro_batch
-    arguments = TrainingArguments(
+    arguments = OneDevice(
         output_dir=str(run.checkpoints),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=share,

@@ -16,8 +16,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import reporting_faults, write_json
+from emopipe.io.ranks import is_first
 from emopipe.schemas import tables
-from emopipe.training.devices import is_first
 
 # What the Trainer reports beside scores: times differ from run to run, and outputs must not.
 LOG = {  # columns of the plain CSV of a regression's training

@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
+from emopipe.io import ranks
 from emopipe.io.outputs import reporting_faults
 from emopipe.training import checkpoints, devices
 from emopipe.training.averaging import WeightAverage
@@ -44,6 +45,19 @@ class ByLength(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 2**20 + self.epoch)
         return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+
+
+class OneDevice(TrainingArguments):
+    """Arguments of a process that trains on one device, however many GPUs it sees.
+
+    With more, the Trainer would wrap the network in DataParallel and multiply the batch by their number: half the
+    steps, another schedule, other scores. Several GPUs are several processes, ``runtime.processes``.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Return the number of GPUs that a batch is divided among: none on a CPU, else one."""
+        return min(1, super().n_gpu)
 
 
 class BranchTrainer(Trainer):
@@ -85,7 +99,7 @@ class BranchTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: ExampleDataset | None = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
-        return ByLength(self.args.train_batch_size * devices.world_size(), dataset.lengths, self.args.seed)
+        return ByLength(self.args.train_batch_size * ranks.world_size(), dataset.lengths, self.args.seed)
 
 
 def _without_labels(batch: Batch) -> Batch:

@@ -10,10 +10,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from emopipe.io.ranks import is_first, world_size
 from emopipe.parameters import Runtime
 from emopipe.text.parameters import Text
 from emopipe.training.data import ExampleDataset
-from emopipe.training.devices import is_first, set_up, world_size
+from emopipe.training.devices import set_up
 from emopipe.training.fitting import Recipe, Run, TrainingData, fit
 from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.tracking import Tracker

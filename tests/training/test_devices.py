@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from emopipe.training.devices import side_by_side
+from helpers.processes import ALONE
 
 
 def kept(folder: Path, number: int, fails: tuple[int, ...] = (), here: int = 0) -> str:
@@ -45,3 +48,29 @@ def test_a_job_that_fails_elsewhere_fails_here(tmp_path):
 def test_what_a_killed_process_left_is_done_here(tmp_path):
     jobs = [partial(kept, tmp_path, number, here=os.getpid()) for number in range(5)]
     assert all(f"by {os.getpid()}" in result for result in side_by_side(jobs, 3))
+
+
+TOGETHER = """
+import sys
+from emopipe.io import ranks
+from emopipe.parameters import Runtime
+from emopipe.training.devices import barrier, launch, set_up
+runtime = Runtime(device="cpu", processes=2, threads=1, workers=1, tensorboard=None)
+if not launch("together", runtime):
+    set_up(runtime, seed=0)
+    barrier()
+    print(ranks.rank(), "of", ranks.world_size(), flush=True)
+"""
+
+
+def test_two_processes_meet_where_the_name_of_the_machine_leads_nowhere(tmp_path):
+    (tmp_path / "together.py").write_text(TOGETHER)
+    named = ["unshare", "--uts", "bash", "-c", 'hostname no-such-host-xyz && exec "$@"', "-"]
+    if subprocess.run([*named, "true"], capture_output=True).returncode:
+        pytest.skip("the name of the machine cannot be changed here")
+    environment = ALONE | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ALONE['PYTHONPATH']}"}
+    done = subprocess.run(
+        [*named, sys.executable, "-m", "together"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert sorted(done.stdout.split("\n")) == ["", "0 of 2", "1 of 2"], done.stderr

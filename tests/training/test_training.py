@@ -14,10 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+from transformers import TrainingArguments
 
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
 from emopipe.training.data import ExampleDataset
+from emopipe.training.devices import set_up
 from emopipe.training.fitting import refit
 from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.optimiser import adamw, schedule
@@ -215,3 +217,21 @@ def test_two_processes_train_what_one_does(tmp_path):
     assert (one.pop("count"), two.pop("count")) == (1, 2)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_with_several_gpus_in_sight_one_is_used_and_the_schedule_stays(tmp_path, monkeypatch):
+    expected = trained(tmp_path / "one")
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda _: 2))
+    weights, history, best = trained(tmp_path / "two")
+    assert same(weights, expected[0]) and history == expected[1] and best == expected[2]
+
+
+def test_that_one_gpu_of_several_is_used_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    set_up(Runtime(device="auto", processes=1, threads=1, workers=1, tensorboard=None), seed=0)
+    assert (
+        capsys.readouterr().out
+        == "4 GPUs, of which one is used; runtime.processes=4 trains and encodes on all of them\n"
+    )
+    set_up(Runtime(device="cpu", processes=1, threads=1, workers=1, tensorboard=None), seed=0)
+    assert capsys.readouterr().out == ""
