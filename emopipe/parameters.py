@@ -88,7 +88,21 @@ def _checked(text: str, path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(text)
+        _require_keys_once(yaml.compose(text, Loader=yaml.SafeLoader), path)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     parameter_file.check(content, path)
     return content
+
+
+def _require_keys_once(node: yaml.Node | None, path: Path) -> None:
+    """Check that no key stands twice in a group: YAML would take the last one without a word."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in seen:
+            raise UserError(f"{path}: {key.value} stands twice in one group, in the lines {seen[key.value]} and {line}")
+        seen[key.value] = line
+        _require_keys_once(value, path)

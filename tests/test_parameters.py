@@ -15,7 +15,8 @@ from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
 from helpers.paths import ROOT
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS_TEXT = (ROOT / "params.yaml").read_text()
+PARAMS = yaml.safe_load(PARAMS_TEXT)
 
 
 def written(tmp_path, key, value, absent=False):
@@ -60,7 +61,11 @@ def test_the_committed_file_is_valid():
             "huber",
             "train.loss.regression: 'huber': Input should be 'ccc', 'pcc', 'mse', 'mae' or 'mse_ccc'",
         ),
-        ("data.audio.labels", ["anger", "joy"], "data.audio.labels[1]: 'joy'"),
+        ("data.audio.labels", ["anger", "rage"], "data.audio.labels[1]: 'rage'"),
+        ("train.epochs", "1e1", "train.epochs: '1e1'"),
+        ("train.epochs", 10.0, "train.epochs: 10.0"),
+        ("train.patience", "None", "train.patience: 'None'"),
+        ("data.audio.merge", {"exitement": "happiness"}, "did you mean excitement?"),
         ("data.audio.corpora", "synthetic", "data.audio.corpora: 'synthetic'"),
         ("split.text.fractions", [0.5, 0.2, 0.2], "split.text.fractions: [0.5, 0.2, 0.2]: the shares"),
         ("train.lr_scale.upper", -1, "train.lr_scale.upper: -1"),
@@ -96,7 +101,7 @@ def test_every_violation_is_named_at_once(tmp_path):
         Train.load(path=file)
 
 
-@pytest.mark.parametrize("spelling", ["1e-5", "0.00001", "1.0e-05"])
+@pytest.mark.parametrize("spelling", ["1e-5", "0.00001", "1.0e-05", '"1e-5"', "1E-5"])
 def test_all_spellings_of_a_small_number_are_numbers(tmp_path, spelling):
     file = written(tmp_path, "train.learning_rate", 0.5)
     file.write_text(file.read_text().replace("learning_rate: 0.5", f"learning_rate: {spelling}"))
@@ -124,3 +129,27 @@ def test_experiments_one_after_the_other_leave_a_file_that_can_be_read(tmp_path,
         apply_overrides(str(file), [override])
         assert Train.load(path=file)
     assert yaml.safe_load(file.read_text())["train"]["epochs"] == 3
+
+
+THREADS = next(line for line in PARAMS_TEXT.splitlines() if line.startswith("  threads:"))
+
+
+def test_a_key_that_stands_twice_is_named_with_its_lines(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMS_TEXT.replace(THREADS, f"{THREADS}\n  threads: 1"))
+    first = PARAMS_TEXT.splitlines().index(THREADS) + 1
+    with pytest.raises(UserError, match=rf"threads stands twice in one group, in the lines {first} and {first + 1}"):
+        Train.load(path=file)
+
+
+def test_a_tab_is_named(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMS_TEXT.replace(THREADS, THREADS.replace("  threads", "\tthreads")))
+    with pytest.raises(UserError, match="not valid YAML"):
+        Train.load(path=file)
+
+
+def test_windows_line_ends_are_read(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_bytes(PARAMS_TEXT.replace("\n", "\r\n").encode())
+    assert Train.load(path=file) == Train.load(path=ROOT / "params.yaml")

@@ -13,7 +13,8 @@ Traps:
 * The official sets share the speakers of the series. Whoever splits officially must let speakers
   cross, and who wants unseen speakers cannot use the official sets.
 * Early copies hold Windows-1252 punctuation as control characters (U+0092 for ’); these are put right. The
-  present files have none.
+  present files have none. Copies that a program read as Windows-1252 and stored as UTF-8 hold â€™ for it; where a
+  text is UTF-8 read so, it is put right, too, with a notice.
 * Speakers such as ``Joey/Drake`` hold a slash, which an identifier must not; it becomes a hyphen.
 * The words are those of the subtitles. The video clips, and so the audio, are not read.
 """
@@ -32,6 +33,7 @@ from emopipe.io.errors import UserError
 from emopipe.schemas import tables
 from emopipe.schemas.labels import WORDS, meaning
 from emopipe.schemas.manifest import SETS, Utterance
+from emopipe.schemas.notices import notice
 
 REPOSITORY = "https://raw.githubusercontent.com/declare-lab/MELD"
 PUBLISHED = {  # of each file: the commit that last changed it, size, sha256
@@ -68,6 +70,10 @@ def read(folder: Path) -> pd.DataFrame:
 
 def _read_split(path: Path, split: str) -> pd.DataFrame:
     cells = read_columns(path, COLUMNS)
+    mended = cells["Utterance"].map(_decoded_once)
+    changed = mended != cells["Utterance"]
+    what = "put right: UTF-8 that was read as Windows-1252"
+    notice("meld", int(changed.sum()), "texts", what, len(cells), next(iter(cells["Utterance"][changed]), ""))
     dialogue = f"{split}_dia" + cells["Dialogue_ID"]
     speaker = cells["Speaker"].str.translate(PUNCTUATION).str.strip().str.replace("/", "-")
     rows = pd.DataFrame(
@@ -78,11 +84,23 @@ def _read_split(path: Path, split: str) -> pd.DataFrame:
             "session": dialogue,
             "language": "en",
             "emotion": cells["Emotion"].map(_emotion),
-            "transcript": cells["Utterance"].str.translate(PUNCTUATION),
+            "transcript": mended.str.translate(PUNCTUATION),
             "split": split,
         }
     )
     return tables.check(rows, Utterance, str(path), first=2)
+
+
+def _decoded_once(text: str) -> str:
+    """Return a text as it was before somebody read its UTF-8 as Windows-1252; another one as it is.
+
+    >>> _decoded_once("heâ€™s"), _decoded_once("It’s Zoë’s café."), _decoded_once("Â£5")
+    ('he’s', 'It’s Zoë’s café.', '£5')
+    """
+    try:
+        return text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _emotion(word: str) -> str:

@@ -39,6 +39,7 @@ class Results:
             UserError: naming a file that is absent or not what it should be
         """
         rows = {"audio": splits.read_audio(), "text": splits.read_text()}
+        models = {branch: _read_model(branch) for branch in rows}
         leaks = {"audio": splits.AUDIO_LEAKS, "text": splits.TEXT_LEAKS}
         return cls(
             emotion=predictions.read_emotion(predictions.EMOTION),
@@ -49,8 +50,8 @@ class Results:
             leaks={branch: tables.read(path, splits.Leak) for branch, path in leaks.items()},
             rejected=tables.read(REJECTED, Rejection),
             notices=notices.read(),
-            models={branch: _read_model(branch) for branch in rows},
-            histories={branch: _history(Path("metrics") / branch) for branch in rows},
+            models=models,
+            histories={branch: _history(branch) if models[branch] else pd.DataFrame() for branch in rows},
         )
 
     def trained(self, target: str, branch: str) -> pd.DataFrame:
@@ -77,8 +78,8 @@ def _read_json(path: Path, stage: str) -> Any:
         raise UserError(f"{path}: no such file; run `dvc repro {stage}`") from None
 
 
-def _history(folder: Path) -> pd.DataFrame:
+def _history(branch: str) -> pd.DataFrame:
     """Return DVCLive's curves as one table, a row per epoch and a column per metric, such as ``dev/loss``."""
-    root = folder / "plots" / "metrics"
+    root = Path("metrics") / branch / "plots" / "metrics"
     files = {f.relative_to(root).with_suffix("").as_posix(): pd.read_csv(f, sep="\t") for f in root.rglob("*.tsv")}
     return pd.DataFrame({name: files[name].iloc[:, -1] for name in sorted(files)})

@@ -228,3 +228,14 @@ assert "funasr" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_configuration_without_a_vocabulary_loads(folders, tmp_path):
+    folder = tmp_path / "w2v"
+    shutil.copytree(folders("wav2vec2"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": None}))
+    sound = [torch.sin(torch.arange(16_000) / 10)]
+    assert torch.equal(
+        load(str(folder)).encode(sound, 1)[0].statistics, load(str(folders("wav2vec2"))).encode(sound, 1)[0].statistics
+    )

@@ -63,7 +63,7 @@ def test_own_manifest_errors_name_the_place(tmp_path, content, message):
 
 def test_unknown_key_lists_the_known_ones():
     with pytest.raises(
-        UserError, match=r"data\.audio\.corpora: emo_db:/x: unknown corpus; .*synthetic.*emobank.*ravdess"
+        UserError, match=r"data\.audio\.corpora: emo_db:/x: unknown corpus, neither.*synthetic.*emobank.*ravdess"
     ):
         read("emo_db:/x")
 

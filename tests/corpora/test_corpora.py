@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emopipe.corpora import emobank, emodb, meld, ravdess
+from emopipe.corpora import emobank, emodb, meld, own_manifest, ravdess
 from emopipe.io.errors import UserError
+from emopipe.schemas.manifest import read_manifest, write_manifest
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
@@ -196,3 +197,61 @@ def test_real_meld():
     assert len(frame) == 13_708 and frame["utterance"].is_unique and frame["transcript"].all()
     assert Counter(frame["split"]) == {"train": 9989, "dev": 1109, "test": 2610}
     assert not frame["transcript"].str.contains(r"[\x80-\x9f]").any()
+
+
+# ---- what people bring, and what is kept of it
+
+
+def test_utf_8_that_was_read_as_windows_1252_is_put_right_and_said(tmp_path, capsys):
+    write_meld(
+        tmp_path,
+        ["1,heâ€™s right,Ross,neutral,neutral,0,0,1,1,a,b", "2,It’s Zoë’s café.,Ross,joy,positive,0,1,1,1,a,b"],
+    )
+    texts = meld.read(tmp_path)["transcript"]
+    assert texts.tolist()[:2] == ["he’s right", "It’s Zoë’s café."]
+    assert (
+        "meld: 1 of 2 texts put right: UTF-8 that was read as Windows-1252; the first: heâ€™s right"
+        in capsys.readouterr().out
+    )
+
+
+def test_songs_of_ravdess_are_left_out_and_counted_and_songs_alone_are_refused(tmp_path, capsys):
+    touch(
+        tmp_path,
+        "Actor_01/03-01-05-01-01-01-01.wav",
+        "Actor_01/03-02-05-01-01-01-01.wav",
+        "Actor_02/03-02-02-01-01-01-02.wav",
+    )
+    assert ravdess.read(tmp_path)["utterance"].tolist() == ["ravdess/03-01-05-01-01-01-01"]
+    assert (
+        "ravdess: left out 2 files: not named 03-01-EE-II-SS-RR-AA.wav (speech, audio alone)" in capsys.readouterr().out
+    )
+    with pytest.raises(
+        UserError, match=r"nothing is named 03-01-EE-II-SS-RR-AA\.wav \(speech, audio alone\); it holds 1 \.wav"
+    ):
+        ravdess.read(tmp_path / "Actor_02")
+
+
+STRANGE = [
+    "👍🏽 so",
+    "&amp; &#39;",
+    "a\u2028b",
+    "x" * 100_000,
+    "NA",
+    "null",
+    "a\u200bb",
+    "=1+1",
+    "'tis",
+    "-- no",
+    "e\u0301",
+    "مرحبا",
+]
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=[ascii(text[:6]) for text in STRANGE])
+def test_a_text_goes_through_fetch_as_it_is(tmp_path, text):
+    quoted = text.replace('"', '""')
+    (tmp_path / "m.csv").write_text(f'utterance,corpus,transcript\nx/1,x,"{quoted}"\nx/2,x,So.\n', encoding="utf-8")
+    rows = own_manifest.read(tmp_path / "m.csv")
+    write_manifest(rows, tmp_path / "written.csv")
+    assert read_manifest(tmp_path / "written.csv")["transcript"].tolist() == [text, "So."]

@@ -227,3 +227,12 @@ def test_of_many_files_those_that_are_wrong_are_fetched_again(publish, cache):
     server.files["wav/3_3.wav"] = b"for good"
     with pytest.raises(UnavailableError, match=r"1 files are not the published ones: wav/3_3\.wav \.\.\."):
         fetch_corpus("other", release)
+
+
+def test_a_socks_proxy_without_its_package_is_told_by_name(publish, cache, monkeypatch):
+    monkeypatch.setattr(transfer, "WAITS", (0.01,))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match="Missing dependencies for SOCKS support"):
+        fetch_corpus("k", single(publish({"a": ONE["one.csv"]}), "a"))

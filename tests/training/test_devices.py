@@ -63,12 +63,13 @@ if not launch("together", runtime):
 """
 
 
-def test_two_processes_meet_where_the_name_of_the_machine_leads_nowhere(tmp_path):
+def test_two_processes_meet_where_the_name_of_the_machine_leads_nowhere_and_a_proxy_is_set(tmp_path):
     (tmp_path / "together.py").write_text(TOGETHER)
     named = ["unshare", "--uts", "bash", "-c", 'hostname no-such-host-xyz && exec "$@"', "-"]
     if subprocess.run([*named, "true"], capture_output=True).returncode:
         pytest.skip("the name of the machine cannot be changed here")
     environment = ALONE | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ALONE['PYTHONPATH']}"}
+    environment |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # nobody listens there
     done = subprocess.run(
         [*named, sys.executable, "-m", "together"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
