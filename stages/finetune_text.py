@@ -7,8 +7,10 @@ from pathlib import Path
 from emopipe.io.errors import UserError, run_stage
 from emopipe.io.ranks import is_first
 from emopipe.parameters import Runtime
+from emopipe.schemas import notices
 from emopipe.schemas.splits import TEXT, rated, read_text
 from emopipe.text import saving
+from emopipe.text.batches import tell_unread
 from emopipe.text.fitting import fit
 from emopipe.text.parameters import Text
 from emopipe.training.checkpoints import checkpoint_folder
@@ -32,6 +34,8 @@ def main() -> None:
             write_nothing(METRICS)
             write_log([], LOG)
             saving.save_none()
+            with notices.collected(notices.TEXT):
+                pass  # there is no text to cut off
         return
     train, dev = (rated(rows[rows["split"] == name]) for name in ("train", "dev"))
     for name, own in (("training", train), ("dev", dev)):
@@ -48,6 +52,8 @@ def main() -> None:
         if is_first():
             write_log(run.tracker.history, LOG)
             saving.save(trained)
+            with notices.collected(notices.TEXT):
+                tell_unread(rows["transcript"], trained.tokenizer, settings.max_tokens)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from emopipe.schemas.tables import Row
 FETCH = Path("data/notices/fetch.csv")
 SPLIT = Path("data/notices/split.csv")
 ENCODE = Path("data/notices/encode.csv")
+TEXT = Path("data/notices/finetune_text.csv")
 LEFT_OUT = "left out: "  # how the commonest kind of notice begins
 
 
@@ -67,7 +68,7 @@ def collected(path: Path) -> Iterator[None]:
 
 def read() -> pd.DataFrame:
     """Return the notices of all stages, with a column ``stage``."""
-    parts = {"fetch": FETCH, "split": SPLIT, "encode": ENCODE}
+    parts = {path.stem: path for path in (FETCH, SPLIT, ENCODE, TEXT)}
     return pd.concat([tables.read(path, Notice).assign(stage=stage) for stage, path in parts.items()])
 
 

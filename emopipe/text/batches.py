@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from emopipe.schemas.notices import notice
 from emopipe.training.data import ExampleDataset
 
 
@@ -37,6 +38,21 @@ def examples(
         for i in range(len(texts))
     ]
     return ExampleDataset(made, [len(example.tokens["input_ids"]) for example in made])
+
+
+def tell_unread(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+    """Say how many texts are longer than what is read of them, and how many of their tokens are not read."""
+    lengths = np.array([len(tokens) for tokens in tokenizer(list(texts), verbose=False)["input_ids"]], dtype=int)
+    longer = lengths > max_tokens
+    what = f"longer than text.max_tokens ({max_tokens}); {(lengths - max_tokens)[longer].sum():,} tokens are not read"
+    notice(
+        "text",
+        int(longer.sum()),
+        "texts",
+        what,
+        len(texts),
+        next((t for t, cut in zip(texts, longer, strict=True) if cut), "")[:80],
+    )
 
 
 class Collate:

@@ -217,7 +217,7 @@ def _write_splits(folder, audio, text):
     rejected = [{"utterance": f"synthetic/x{i}", "path": "x.wav", "reason": "silent"} for i in range(3)]
     tables.write(pd.DataFrame(rejected), folder / "data/audio/rejected.csv", Rejection)
     notice = {"source": "audio", "number": 2, "total": 9, "unit": "utterances", "what": "left out: not rated"}
-    for path, found in ((notices.FETCH, []), (notices.SPLIT, [notice]), (notices.ENCODE, [])):
+    for path, found in ((notices.FETCH, []), (notices.SPLIT, [notice]), (notices.ENCODE, []), (notices.TEXT, [])):
         rows = pd.DataFrame(found, columns=list(notices.Notice.model_fields)).assign(first="")
         tables.write(rows, folder / path, notices.Notice)
 

@@ -23,7 +23,7 @@ from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.splits import TEXT, TextItem, rated
 from emopipe.schemas.vad import AUDIO_VAD, TEXT_VAD, PredictedVad, as_features, feature_names
 from emopipe.text import encoders, saving
-from emopipe.text.batches import Collate, examples
+from emopipe.text.batches import Collate, examples, tell_unread
 from emopipe.text.fitting import scores
 from emopipe.text.parameters import Anchors
 from emopipe.text.prediction import predict
@@ -61,6 +61,15 @@ def test_a_prediction_does_not_depend_on_its_batch(tiny: Path, pooling: str):
         together = model(**collate(examples(texts, pretrained.tokenizer, 32).examples))
         alone = torch.cat([model(**collate(examples([t], pretrained.tokenizer, 32).examples)) for t in texts])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_texts_that_are_cut_off_are_counted_with_what_is_not_read_of_them(tiny: Path, capsys):
+    tokenizer = encoders.load(str(tiny)).tokenizer
+    tell_unread(["the day was great", " ".join(["great"] * 40)], tokenizer, max_tokens=32)
+    what = "1 of 2 texts longer than text.max_tokens (32); 10 tokens are not read; the first: great great"
+    assert capsys.readouterr().out.startswith(f"text: {what}")  # 40 words and two special tokens
+    tell_unread(["the day was great"], tokenizer, max_tokens=32)
+    assert capsys.readouterr().out == ""
 
 
 def test_targets_are_standardised_on_the_training_rows(tiny: Path, tmp_path: Path):
