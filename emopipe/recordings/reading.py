@@ -53,6 +53,14 @@ class RejectedError(Exception):
     """The audio of an utterance cannot be used; the message is one phrase that says why."""
 
 
+class TooShortError(RejectedError):
+    """There is less of it than a network's first layers need."""
+
+
+class SilentError(RejectedError):
+    """There is no sound in it."""
+
+
 def describe(recordings: Sequence[Recording]) -> list[tuple[str, float]]:
     """Return the sha256 of each recording's file, and the duration of the recording in seconds.
 
@@ -174,7 +182,7 @@ def _check_header(file: Audio, path: Path) -> None:
             f"write it anew: {conversion(path, path.suffix)}"
         )
     if file.frames == 0:
-        raise RejectedError("no samples")
+        raise TooShortError("no samples")
     if not RATES[0] <= file.samplerate <= RATES[1]:
         raise RejectedError(f"sample rate of {file.samplerate} Hz, outside {RATES[0]} to {RATES[1]}")
 
@@ -249,6 +257,23 @@ def _blocks(file: soundfile.SoundFile, length: int, first: int, last: int | None
         yield _average(block)
     if frames < last:
         raise RejectedError(f"truncated: the header promises {length} frames, the file holds {frames}")
+
+
+def mono(samples: np.ndarray) -> np.ndarray:
+    """Return samples as :func:`mono_blocks` decodes them: float32 with full scale ±1, the channels averaged, [samples].
+
+    Args:
+        samples: floats of full scale ±1, or int16; [samples] or [samples, channels]
+
+    Raises:
+        RejectedError: if one is NaN or infinite
+    """
+    values = np.asarray(samples)
+    block = values.astype(np.float32) / 32768 if values.dtype == np.int16 else values.astype(np.float32)
+    bad = np.count_nonzero(~np.isfinite(block))
+    if bad:
+        raise RejectedError(f"{bad} NaN or infinite sample(s)")
+    return _average(block[:, None] if block.ndim == 1 else block)
 
 
 def _average(block: np.ndarray) -> np.ndarray:

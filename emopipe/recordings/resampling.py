@@ -19,8 +19,11 @@ from emopipe.recordings.reading import (
     Converted,
     Recording,
     RejectedError,
+    SilentError,
+    TooShortError,
     duration,
     fingerprint,
+    mono,
     mono_blocks,
     open_audio,
     segment,
@@ -94,6 +97,36 @@ def convert(source: Recording, target: Path) -> Converted:
     return converted
 
 
+def read_converted(source: Recording) -> np.ndarray:
+    """Return the samples that :func:`convert` would write, float32 with full scale ±1, [samples].
+
+    Raises:
+        RejectedError: if the source cannot be used
+    """
+    with open_audio(source.path) as file:
+        return _collected(mono_blocks(file, *segment(file, source)), file.samplerate)
+
+
+def converted(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Return samples as :func:`read_converted` returns those of a file that holds them.
+
+    Args:
+        samples: floats of full scale ±1, or int16; [samples] or [samples, channels]
+        rate: of them, in Hz
+
+    Raises:
+        RejectedError: if they cannot be used
+    """
+    return _collected(iter([mono(samples)]), rate)
+
+
+def _collected(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
+    quantised = list(_quantised(_resample(_varying(blocks), rate)))
+    samples = np.concatenate([np.empty(0, np.int16), *quantised])
+    _require_sound(len(samples), not samples.any())
+    return samples.astype(np.float32) / 32768
+
+
 def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Pass on the blocks of a recording whose samples are not all the same.
 
@@ -104,7 +137,7 @@ def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         low, high = min(low, block.min()), max(high, block.max())
         yield block
     if low == high != 0:  # zeros are silence, which is looked for at 16 bit
-        raise RejectedError(f"constant signal: every sample is {low:.6g} of full scale")
+        raise SilentError(f"constant signal: every sample is {low:.6g} of full scale")
 
 
 def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -128,9 +161,7 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
     samples, silent, target = 0, True, path.with_suffix("")
     try:
         with _Flac(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
-            for block in blocks:
-                # Rounded and clipped here: float32 holds 16 bits exactly, so what needs no resampling stays as it is.
-                quantised = np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
+            for quantised in _quantised(blocks):
                 samples += len(quantised)
                 silent = silent and not quantised.any()
                 file.write(quantised)
@@ -138,10 +169,20 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
         raise UserError(
             f"{target}: cannot be written ({error}); is the disk full? Make room there, then run again"
         ) from None
-    if samples < MIN_SAMPLES:
-        raise RejectedError(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
-    if silent:
-        raise RejectedError(f"digital silence: all {samples} samples are zero at 16 bit")
+    _require_sound(samples, silent)
     if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
         raise UserError(f"{target}: not written whole; is the disk full? Make room there, then run again")
     return samples
+
+
+def _quantised(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Round and clip to 16 bits, which float32 holds exactly: what needs no resampling stays as it is."""
+    for block in blocks:
+        yield np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
+
+
+def _require_sound(samples: int, silent: bool) -> None:
+    if samples < MIN_SAMPLES:
+        raise TooShortError(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
+    if silent:
+        raise SilentError(f"digital silence: all {samples} samples are zero at 16 bit")

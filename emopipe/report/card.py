@@ -16,7 +16,6 @@ from emopipe.report import data, sentences
 from emopipe.report.formatting import score, without_folders
 from emopipe.results.reading import Results
 from emopipe.results.scores import LABELS, headline
-from emopipe.schemas.manifest import SAMPLE_RATE
 
 TEMPLATE = "card.md.j2"
 ACTIVE = re.compile(r"[\\`*_\[\]|#~$!:]")  # what Markdown, or the hub's of it, acts on
@@ -56,8 +55,7 @@ def render(results: Results, repository: str, base_model: str | None) -> str:
         recalls={n.removeprefix("recall."): x for n, x in part["intervals"]["trained"].items() if "recall." in n},
         limits=sentences.limits(config),
         classified="labels" in config,
-        frames=round(config["provenance"]["max_seconds"] * SAMPLE_RATE),
-        rate=SAMPLE_RATE,
+        seconds=f"{config['provenance']['max_seconds']:g}",
         weights=sentences.backbone(config["provenance"]["backbone"], base_model),
         versions=config["provenance"]["versions"],
         licences=sentences.licences(config["provenance"]["backbone"], facts),

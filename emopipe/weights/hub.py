@@ -60,6 +60,29 @@ def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
         ) from None
 
 
+def model(repository: str, revision: str | None, files: Sequence[str]) -> Path:
+    """Return the local snapshot of a model that was published by this pipeline, fetched when it is not there yet.
+
+    Args:
+        repository: owner/name
+        revision: a branch, a tag or a commit; None: the main branch
+        files: names of what is needed
+
+    Raises:
+        UserError: if it is neither in the cache nor to be had, or is not such a model
+    """
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+    except Exception as error:  # whatever a connection makes the library raise
+        raise UserError(f"model: {UnavailableError(repository, constants.HF_HUB_CACHE, error)}") from None
+    if missing := [name for name in files if not (folder / name).is_file()]:
+        raise UserError(f"model: {repository} holds no {', '.join(missing)}: no model that emopipe published")
+    _verify([folder / name for name in files])
+    return folder
+
+
 def _other_names(repository: str) -> list[str]:
     """Return the names that the hub has, or had, for the same repository.
 

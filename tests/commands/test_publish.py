@@ -72,7 +72,8 @@ def untrained(backbone, rows, targets):
     loaded = load(backbone)
     provenance = {
         "backbone": loaded.origin.provenance(), "blocks": loaded.block_count, "trainable_layers": 1, "dim": loaded.dim,
-        "max_seconds": 0.8, "precision": "float32", "versions": {"torch": metadata.version("torch")},
+        "max_seconds": 0.8, "speed_perturbation": [],
+        "precision": "float32", "versions": {"torch": metadata.version("torch")},
     }  # fmt: skip
     task = task_of(settings, rows)
     torch.manual_seed(1)
@@ -176,7 +177,7 @@ def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
     samples = np.random.default_rng(1).normal(0, 0.1, 16000).astype(np.float32)
     soundfile.write(tmp_path / "speech.wav", samples, 16000)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: {REPOSITORY: tmp_path}[name])
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: {REPOSITORY: tmp_path}[name])
     (code,) = re.findall(r"```python\n(.*?)```", commit["README.md"].decode(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - what the card tells a reader to run
     printed = yaml.safe_load(capsys.readouterr().out)
@@ -187,10 +188,15 @@ def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
     with torch.no_grad():
         outputs = trained.model(frames=encoding.frames[None], valid=valid, statistics=encoding.statistics[None])
     if trained.temperature:
-        expected = dict(zip(trained.task.labels, (outputs / 1.5).softmax(1)[0].tolist(), strict=True))
+        chances = (outputs / 1.5).softmax(1)[0].tolist()
+        expected = dict(zip((f"p_{label}" for label in trained.task.labels), chances, strict=True))
+        assert printed["confidence"] == pytest.approx(max(chances), abs=1e-5)
+        assert printed["emotion"] == trained.task.labels[int(np.argmax(chances))]
     else:
         expected = dict(zip(TARGETS, trained.task.scale.inverse_transform(outputs.numpy())[0].tolist(), strict=True))
-    assert printed == pytest.approx(expected, abs=1e-5)
+    assert {name: printed[name] for name in expected} == pytest.approx(
+        expected, abs=1e-4
+    )  # encodings are rounded to float16
 
 
 def test_a_backbone_from_a_folder_is_found_where_the_card_says_to_write_it(classified, folder, tmp_path):

@@ -1,0 +1,1 @@
+"""The use of trained models: from recordings and texts to answers."""

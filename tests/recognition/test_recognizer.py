@@ -1,0 +1,187 @@
+"""A recogniser gives what the pipeline gives, in whatever form and company a clip comes."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import soxr
+
+from emopipe import Recognizer
+from emopipe.io.errors import UserError
+from emopipe.recognition.clips import waveform
+from emopipe.recordings.reading import Recording
+from helpers.bad_recordings import BAD, audio
+from helpers.paths import ROOT
+from helpers.small_corpus import SMALL, write_params
+from stages import encode, finetune_audio, predict_audio
+
+CASES = {
+    "classification": {"model.ensemble_size": 3, "train.epochs": 3},
+    "regression": {"model.task": "regression", "model.ensemble_size": 1, "train.epochs": 2},
+    "fine-tuned": {"model.features": "both", "model.trainable_layers": 1, "model.ensemble_size": 1, "train.epochs": 1},
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def trained(small_corpus, folder, request):
+    """Return a folder with a trained model and its predictions of the test set."""
+    changes = {"model.backbone": str(folder), "encode.max_seconds": 1.0, "model.hidden": 16}
+    with contextlib.chdir(small_corpus):
+        write_params(small_corpus, SMALL | changes | CASES[request.param])
+        for stage in (encode, finetune_audio, predict_audio):
+            stage.main()
+    return small_corpus
+
+
+@pytest.fixture(scope="module")
+def recognizer(trained):
+    return Recognizer.load(trained / "models/audio", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def recordings(trained) -> pd.Series:
+    """Return the recordings of the corpus as they were before they were resampled, by utterance."""
+    manifest = pd.read_csv(trained / "data/raw/audio/manifest.csv").set_index("utterance")
+    return (str(trained / "data/raw/audio") + "/" + manifest["path"]).rename("path")
+
+
+def predictions(folder: Path) -> pd.DataFrame:
+    """Return what the pipeline predicted of the test set, with the columns of a recogniser's answers."""
+    emotion = pd.read_csv(folder / "data/predicted/audio/emotion.csv")
+    if len(emotion):
+        emotion = emotion[emotion["model"] == "trained"].set_index("utterance")
+        return emotion.rename(columns={"prediction": "emotion"}).filter(regex="^p_|^emotion$")
+    vad = pd.read_csv(folder / "data/predicted/audio/vad.csv")
+    return vad[vad["model"] == "trained"].pivot(index="utterance", columns="dimension", values="prediction")
+
+
+def assert_equal(found: pd.DataFrame, expected: pd.DataFrame, within: float = 1e-5) -> None:
+    for name in expected:
+        if name == "emotion":
+            assert found[name].tolist() == expected[name].tolist()
+        else:
+            np.testing.assert_allclose(found[name], expected[name], atol=within)
+
+
+def test_it_gives_what_the_pipeline_predicts_of_every_test_utterance(trained, recognizer, recordings):
+    expected = predictions(trained)
+    found = recognizer(recordings[expected.index])
+    assert len(found) > 5 and set(found["status"]) == {"ok"} and set(found["reason"]) == {""}
+    assert_equal(found, expected)
+    assert found["clip"].tolist() == recordings[expected.index].tolist()
+    assert (found["heard"] == found["seconds"].clip(upper=1.0)).all() and (found["seconds"] > 1.0).any()
+
+
+def test_an_answer_does_not_depend_on_the_others(recognizer, recordings):
+    paths = recordings.iloc[:7].tolist()
+    together = recognizer(paths)
+    alone = pd.concat([recognizer([path]) for path in reversed(paths)][::-1], ignore_index=True)
+    assert_equal(alone, together[recognizer.columns], 1e-6)
+
+
+@pytest.mark.parametrize("form", ["samples", "int16", "stereo", "flac", "segment", "48 kHz"])
+def test_a_clip_may_come_in_any_form(recognizer, recordings, tmp_path, form):
+    path = recordings.iloc[0]
+    samples, rate = soundfile.read(path, dtype="float32")
+    match form:
+        case "samples":
+            clip = (samples, rate)
+        case "int16":
+            clip = (np.rint(samples * 32768).astype(np.int16), rate)
+        case "stereo":
+            clip = (np.column_stack([samples, samples]), rate)
+        case "flac":
+            clip = tmp_path / "a.flac"
+            soundfile.write(clip, samples, rate)
+        case "segment":
+            clip = Recording(tmp_path / "long.wav", 1.0, 1.0 + len(samples) / rate)
+            soundfile.write(clip.path, np.concatenate([np.zeros(rate), samples, np.zeros(rate)]), rate)
+        case "48 kHz":
+            clip = (soxr.resample(samples, rate, 48_000, quality="VHQ"), 48_000)
+    expected, found = recognizer([path]), recognizer([clip])
+    within = 0.1 if form == "48 kHz" else 1e-6
+    assert_equal(found, expected[[name for name in recognizer.columns if name != "spread"]], within)
+
+
+def test_probabilities_add_up_and_spread_is_that_of_the_members(recognizer, recordings):
+    found = recognizer(recordings.iloc[:9])
+    if "emotion" in found:
+        chances = found.filter(regex="^p_")
+        np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(found["confidence"], chances.max(axis=1))
+        assert ("p_" + found["emotion"]).tolist() == chances.idxmax(axis=1).tolist()
+    several = len(recognizer.trained.model.members) > 1
+    assert (found["spread"] > 0).all() == several and (found["spread"] >= 0).all()
+
+
+def test_what_cannot_be_heard_has_a_status_and_a_reason_and_the_others_are_answered(recognizer, recordings, tmp_path):
+    clips = []
+    for number, (content, _) in enumerate(BAD.values()):
+        path = tmp_path / f"{number}.wav"
+        content(path) if callable(content) else path.write_bytes(content)
+        clips += [path, recordings.iloc[0]]
+    found = recognizer(clips)
+    bad, good = found.iloc[::2], found.iloc[1::2]
+    assert set(good["status"]) == {"ok"} and len(good.drop(columns="clip").round(6).drop_duplicates()) == 1
+    assert set(bad["status"]) == {"unreadable", "too_short", "no_speech"} and (bad["reason"] != "").all()
+    assert bad[recognizer.columns].isna().all(axis=None)
+    reasons = bad.set_index("status")["reason"]
+    assert reasons["too_short"].str.contains("too short|no samples").all()
+    assert reasons["no_speech"].str.contains("digital silence|constant").all()
+
+
+def test_samples_that_are_no_numbers_are_rejected(recognizer):
+    (answer,) = recognizer([(np.full(16_000, np.nan), 16_000)]).to_dict("records")
+    assert (answer["clip"], answer["status"], answer["reason"]) == (
+        "0",
+        "unreadable",
+        "16000 NaN or infinite sample(s)",
+    )
+
+
+def test_no_clips_give_an_empty_table(recognizer):
+    found = recognizer([])
+    assert found.empty and list(found)[:3] == ["clip", "seconds", "heard"] and list(found)[-2:] == ["status", "reason"]
+
+
+def test_a_waveform_is_what_the_resample_stage_writes(trained, recordings):
+    for utterance, path in recordings.iloc[:5].items():
+        stored, _ = soundfile.read(trained / f"data/audio/{utterance}.flac", dtype="float32")
+        np.testing.assert_array_equal(waveform(path), stored)
+
+
+def test_long_lists_are_answered_piece_by_piece(recognizer, recordings, monkeypatch):
+    monkeypatch.setattr("emopipe.recognition.speech.TOGETHER", 3)
+    taken = []
+    answers = recognizer.answers(taken.append(path) or path for path in recordings.iloc[:9])
+    next(answers)
+    assert len(taken) == 3
+
+
+def test_models_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"model: no folder at \./nowhere"):
+        Recognizer.load("./nowhere")
+    (tmp_path / "config.json").write_text('{"model": null}')
+    with pytest.raises(UserError, match="the audio branch of that pipeline was switched off"):
+        Recognizer.load(tmp_path)
+    with pytest.raises(UserError, match="a folder has no revision v1"):
+        Recognizer.load(tmp_path, revision="v1")
+
+
+def test_the_package_itself_loads_nothing_heavy():
+    code = "import sys, emopipe; assert 'torch' not in sys.modules and 'pandas' not in sys.modules; emopipe.Recognizer"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_file_of_many_kinds_of_bytes_is_heard_alike(recognizer, recordings, tmp_path):
+    samples, rate = soundfile.read(recordings.iloc[1])
+    (tmp_path / "joined.wav").write_bytes(audio(samples, rate) * 2)
+    (answer,) = recognizer([tmp_path / "joined.wav"]).to_dict("records")
+    assert answer["seconds"] == pytest.approx(2 * len(samples) / rate, abs=1e-4)
