@@ -78,7 +78,7 @@ def read(path: Path, words: Mapping[str, str] = WORDS) -> pd.DataFrame:
     Raises:
         UserError: naming row and column of each violation
     """
-    table = _parse(path)
+    table = parse(path)
     cells = _with_values(_named(table.cells, path), table, path, words)
     rows = tables.check(_with_names(cells, path), Utterance, str(path), table.first)
     check_unique(rows, str(path))
@@ -93,7 +93,12 @@ class Parsed(NamedTuple):
     separator: str
 
 
-def _parse(path: Path) -> Parsed:
+def parse(path: Path) -> Parsed:
+    """Return a table as it stands in its file, whichever program wrote that.
+
+    Raises:
+        UserError: if it is absent or not a table, naming the row
+    """
     text, first = _text(path), 2
     if found := SEPARATOR_LINE.match(text):
         text, first = text[found.end() :], 3
@@ -168,8 +173,7 @@ def _named(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
     meant: dict[str, list[str]] = defaultdict(list)
     unknown = []
     for name in cells.columns:
-        exact = name.strip()
-        if column := exact if exact in COLUMNS else NAMES.get(plain(name)):
+        if column := column_of(name):
             meant[column].append(name)
         else:
             unknown.append(name)
@@ -192,6 +196,16 @@ def _named(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
     return kept.set_axis(list(meant), axis=1).drop(columns=list(MEASURED), errors="ignore")
 
 
+def column_of(name: str) -> str | None:
+    """Return the column of the manifest that a column of this name means; None where it means none.
+
+    >>> column_of("File Path"), column_of("sha256"), column_of("age")
+    ('path', 'sha256', None)
+    """
+    exact = name.strip()
+    return exact if exact in COLUMNS else NAMES.get(plain(name))
+
+
 def _with_values(cells: pd.DataFrame, table: Parsed, path: Path, words: Mapping[str, str]) -> pd.DataFrame:
     """Return the cells as the manifest has them.
 
@@ -212,7 +226,7 @@ def _with_values(cells: pd.DataFrame, table: Parsed, path: Path, words: Mapping[
             _translate(cells, column, lambda cell: "" if cell.lower() in NOBODY else cell, path)
     for column in NUMBERS:
         if column in cells:
-            _translate(cells, column, lambda cell: _number(cell, table.separator), path)
+            _translate(cells, column, lambda cell: as_number(cell, table.separator), path)
     if "path" in cells:
         faults += [
             f"row {number}, column path: {cell!r}: a path of Windows; write where the file lies on this machine"
@@ -256,10 +270,10 @@ def _translate(cells: pd.DataFrame, column: str, translate: Callable[[str], str 
     cells[column] = after
 
 
-def _number(cell: str, separator: str) -> str:
+def as_number(cell: str, separator: str) -> str:
     """Return a number with a decimal point, a time of day in seconds.
 
-    >>> _number("0 days 00:01:02.500000", ","), _number("NaT", ","), _number("1,5", ";"), _number("1,500", ",")
+    >>> as_number("0 days 00:01:02.500000", ","), as_number("NaT", ","), as_number("1,5", ";"), as_number("1,500", ",")
     ('62.5', '', '1.5', '1,500')
     """
     if cell == "NaT":

@@ -104,12 +104,13 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = None) 
         UserError: if it cannot be written
     """
     texts = frame.select_dtypes(exclude=["number", "bool"]).columns
-    safe = frame.assign(**{name: frame[name].map(_escape_formula) for name in texts})
+    safe = frame.assign(**{name: frame[name].map(escape_formula) for name in texts})
     with atomic_write(path) as part:
         safe.to_csv(part, index=False, float_format=float_format, lineterminator="\n")
 
 
-def _escape_formula(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
+    """Return a cell as it is written: a text that a spreadsheet would take for a formula behind an apostrophe."""
     if not isinstance(value, str):
         return value
     value = LONE.sub("\n", value)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from helpers.paths import ROOT
-from stages import fetch, resample, split
+from stages import encode, fetch, finetune_audio, predict_audio, resample, split
 
 SMALL = {"data.synthetic.speakers": 6, "data.synthetic.utterances": 6, "runtime.threads": 1, "data.text.corpora": []}
 
@@ -40,3 +40,12 @@ def small_corpus(tmp_path_factory):
         resample.main()
         split.main()
     return folder
+
+
+def train_small(folder: Path, backbone: Path, changes: dict[str, object]) -> None:
+    """Train an audio model on the small corpus in a folder, and predict the test set."""
+    small = {"model.backbone": str(backbone), "encode.max_seconds": 1.0, "model.hidden": 16}
+    with contextlib.chdir(folder):
+        write_params(folder, SMALL | small | changes)
+        for stage in (encode, finetune_audio, predict_audio):
+            stage.main()

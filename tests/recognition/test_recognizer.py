@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +18,7 @@ from emopipe.recognition.clips import waveform
 from emopipe.recordings.reading import Recording
 from helpers.bad_recordings import BAD, audio
 from helpers.paths import ROOT
-from helpers.small_corpus import SMALL, write_params
-from stages import encode, finetune_audio, predict_audio
+from helpers.small_corpus import train_small
 
 CASES = {
     "classification": {"model.ensemble_size": 3, "train.epochs": 3},
@@ -32,11 +30,7 @@ CASES = {
 @pytest.fixture(scope="module", params=CASES)
 def trained(small_corpus, folder, request):
     """Return a folder with a trained model and its predictions of the test set."""
-    changes = {"model.backbone": str(folder), "encode.max_seconds": 1.0, "model.hidden": 16}
-    with contextlib.chdir(small_corpus):
-        write_params(small_corpus, SMALL | changes | CASES[request.param])
-        for stage in (encode, finetune_audio, predict_audio):
-            stage.main()
+    train_small(small_corpus, folder, CASES[request.param])
     return small_corpus
 
 

@@ -59,7 +59,7 @@ runtime = Runtime(device="cpu", processes=2, threads=1, workers=1, tensorboard=N
 if not launch("together", runtime):
     set_up(runtime, seed=0)
     barrier()
-    print(ranks.rank(), "of", ranks.world_size(), flush=True)
+    print(f"{ranks.rank()} of {ranks.world_size()}\\n", end="", flush=True)
 """
 
 
