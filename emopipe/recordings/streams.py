@@ -14,8 +14,9 @@ import io
 import mmap
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import soundfile
 
@@ -239,7 +240,8 @@ def _next_frame(data: mmap.mmap, place: int, known: tuple[int, int] | None) -> i
         )
     while (place := data.find(b"\xff", place)) >= 0:
         frame = _frame(data[place : place + 4])
-        if frame is not None and known in (None, (frame.version, frame.rate)):
+        # Of another rate there may be another file behind, which tells its length; all else is bytes by chance.
+        if frame is not None and (known in (None, (frame.version, frame.rate)) or _told(data, place, frame)):
             end = place + frame.size
             if end == len(data) or _frame(data[end : end + 4]) is not None:
                 return place
@@ -253,23 +255,35 @@ def _mp3s(data: mmap.mmap) -> Iterator[_Part]:
     The number of frames that a Xing frame tells is believed where there are no more of them: with fewer, the file was
     cut, which is found out when it is read. A VBRI frame, Fraunhofer's, is one that libsndfile does not understand.
     """
-    parts: list[list[Any]] = []  # start, what the first frame tells, its header, start of the sound, frames of sound
+    links: list[_Link] = []
     for place, frame in _frames(data):
         told = _told(data, place, frame)
-        if told or not parts:
-            parts.append([place if parts else 0, told, frame, None if told else place, 0])
+        if told or not links:
+            links.append(_Link(place if links else 0, told, frame))
         if not told:
-            parts[-1][3] = place if parts[-1][3] is None else parts[-1][3]
-            parts[-1][4] += 1
-    ends = [part[0] for part in parts[1:]] + [len(data)]
-    for (start, told, frame, sound, number), end in zip(parts, ends, strict=True):
-        kind, promised = told or ("", 0)
-        if sound is None or (kind == "Xing" and number <= promised + 1):  # some encoders do not count the last one
-            yield _Part(start, end)
+            links[-1].sound = place if links[-1].sound is None else links[-1].sound
+            links[-1].number += 1
+    ends = [link.start for link in links[1:]] + [len(data)]
+    for link, end in zip(links, ends, strict=True):
+        kind, promised = link.told or ("", 0)
+        if link.sound is None or (kind == "Xing" and link.number <= promised + 1):  # some do not count the last one
+            yield _Part(link.start, end)
         else:
-            yield _Part(sound, end, max(number, promised) * frame.samples, (number + 2) * LARGEST)
-    if not parts:
+            frames = max(link.number, promised) * link.frame.samples
+            yield _Part(link.sound, end, frames, (link.number + 2) * LARGEST)
+    if not links:
         yield _Part(0, len(data))
+
+
+@dataclass
+class _Link:
+    """One of the MP3 files of which a file is made."""
+
+    start: int  # in bytes
+    told: tuple[str, int] | None  # what its first frame tells
+    frame: _Frame  # the first
+    sound: int | None = None  # where its first frame of sound begins
+    number: int = 0  # of frames of sound
 
 
 def _told(data: mmap.mmap, place: int, frame: _Frame) -> tuple[str, int] | None:

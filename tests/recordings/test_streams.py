@@ -172,6 +172,11 @@ def test_files_of_several_kinds_that_were_joined_are_refused(tmp_path):
         open_audio(path)
 
 
+def test_mp3s_of_several_rates_that_were_joined_are_refused(tmp_path):
+    with pytest.raises(RejectedError, match="joined from files of several kinds"):
+        open_audio(stored(tmp_path, mp3(2, RATE) + mp3(2, 44_100), "a.mp3"))
+
+
 def test_a_cut_second_half_is_noticed(tmp_path):
     one = audio(voice(), RATE)
     with pytest.raises(RejectedError, match="truncated"):
