@@ -107,7 +107,7 @@ def test_processes_that_encode_together_end_together(project, number):
     clear(folder, "encode")
     process = start_stage(folder, "encode")
     deadline = time.monotonic() + 300
-    while not list(folder.glob("data/encoded/parts/*/.frames*")):
+    while not list(folder.glob("data/encoded/parts/*/.statistics*")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     kill(process, number)
@@ -120,6 +120,7 @@ def test_processes_that_encode_together_end_together(project, number):
 def test_two_trainings_of_one_stage_do_not_disturb_each_other(project):
     folder, _, expected = project
     clear(folder, "finetune_audio")
+    (folder / ".checkpoints/finetune_audio.lock").unlink(missing_ok=True)  # of a run before
     first = start_stage(folder, "finetune_audio")
     while not (folder / ".checkpoints/finetune_audio.lock").exists():
         time.sleep(0.02)
