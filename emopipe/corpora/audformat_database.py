@@ -105,6 +105,18 @@ def read(folder: Path, tables_of: str = "", words: Mapping[str, str] = WORDS) ->
     return tables.check(rows, Utterance, f"audformat in {folder}")
 
 
+def segments(folder: Path) -> list[Key]:
+    """Return every file, and every segment of one, that the tables name: once, in their order.
+
+    Args:
+        folder: with the header in it
+
+    Raises:
+        UserError: if the header or a table cannot be read
+    """
+    return list(dict.fromkeys(_key(index) for table in _load(folder).tables.values() for index in table.index))
+
+
 def _place(folder: Path) -> Path:
     """Return the folder of the one database that lies highest below ``folder``."""
     places = sorted((file.parent for file, _ in find(folder.resolve(), DATABASE)), key=lambda place: len(place.parts))

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from emopipe.recordings.containers import Container, ContainerError
 from emopipe.recordings.kinds import conversion, told
 from emopipe.recordings.streams import Stream, open_streams
 
@@ -34,12 +35,14 @@ ROUNDED = 0.05  # s
 class Recording(NamedTuple):
     """The audio of an utterance: a file, or the segment of it between two times in seconds.
 
-    A time that is NaN is the file's own beginning or end.
+    A time that is NaN is the file's own beginning or end. Of several channels one may be meant, counted from 0;
+    None is the mean of all.
     """
 
     path: Path
     start: float = math.nan
     end: float = math.nan
+    channel: int | None = None
 
 
 class Converted(NamedTuple):
@@ -94,11 +97,14 @@ def fingerprint(path: Path) -> str:
 
 
 def duration(path: Path) -> float:
-    """Return the seconds that the headers of an audio file promise; NaN if they cannot be read."""
+    """Return the seconds that the headers of an audio file promise; NaN if they cannot be read.
+
+    What FFmpeg reads is counted: its headers are often wrong.
+    """
     try:
         with Audio(path) as file:
             return math.nan if file.frames >= UNKNOWN else file.frames / file.samplerate
-    except (soundfile.SoundFileError, TypeError, RejectedError):
+    except (soundfile.SoundFileError, UnicodeEncodeError, RejectedError):
         return math.nan
 
 
@@ -109,12 +115,13 @@ class Audio:
         """Open a file.
 
         Raises:
-            soundfile.SoundFileError, TypeError: if it is no audio
+            soundfile.SoundFileError: if it is no audio
             RejectedError: if its streams do not go together
         """
         self.streams = open_streams(path)
-        self.samplerate = self.streams[0].file.samplerate
-        kinds = {(stream.file.samplerate, stream.file.channels) for stream in self.streams}
+        self.samplerate = self.streams[0].samplerate
+        self.channels = self.streams[0].channels
+        kinds = {(stream.samplerate, stream.channels) for stream in self.streams}
         if len(kinds) > 1:
             self.close()
             shown = " and ".join(f"{channels} channel(s) at {rate} Hz" for rate, channels in sorted(kinds))
@@ -132,7 +139,7 @@ class Audio:
         for stream in self.streams:
             stream.close()
 
-    def parts(self, first: int, last: int | None) -> Iterator[tuple[Stream, int, int | None]]:
+    def parts(self, first: int, last: int | None) -> Iterator[tuple[Stream | Container, int, int | None]]:
         """Yield the streams that hold the frames from ``first`` to before ``last``, each with those of its own."""
         begin = 0
         for stream in self.streams:
@@ -161,7 +168,11 @@ def open_audio(path: Path) -> Audio:
         raise RejectedError(f"cannot be opened: {error.strerror}") from None
     try:
         file = Audio(path)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+    except ContainerError as error:
+        raise RejectedError(str(error)) from None
+    except UnicodeEncodeError:
+        raise RejectedError("cannot be opened: its name is not UTF-8; rename it") from None
+    except soundfile.SoundFileError as error:
         raise RejectedError(f"not readable as audio: {told(path) or _message(error)}") from None
     try:
         _check_header(file, path)
@@ -171,9 +182,19 @@ def open_audio(path: Path) -> Audio:
     return file
 
 
+def channels(path: Path) -> int:
+    """Return the number of channels of a recording.
+
+    Raises:
+        RejectedError: as :func:`open_audio`
+    """
+    with open_audio(path) as file:
+        return file.channels
+
+
 def _check_header(file: Audio, path: Path) -> None:
     for stream in file.streams:
-        cut = CUT.search(stream.file.extra_info)
+        cut = CUT.search(stream.log)
         if cut and int(cut[1]) < PIPED and not _counts_header(int(cut[1]), int(cut[2]), path.stat().st_size):
             raise RejectedError(f"truncated: the header promises {cut[1]} bytes of audio, the file holds {cut[2]}")
     if file.frames >= UNKNOWN:
@@ -216,34 +237,38 @@ def segment(file: Audio, recording: Recording) -> tuple[int, int | None]:
     return round(start * file.samplerate), last
 
 
-def mono_blocks(file: Audio, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
-    """Decode a recording block by block, as float32 with full scale ±1, the channels averaged.
+def mono_blocks(
+    file: Audio, first: int = 0, last: int | None = None, channel: int | None = None
+) -> Iterator[np.ndarray]:
+    """Decode a recording block by block, as float32 with full scale ±1, one of the channels or the mean of all.
 
     A cut passes unnoticed where libsndfile keeps no trace of it: in Ogg, NIST, W64 and RF64 files, and in an MP3
-    without a Xing header.
+    without a Xing header. What passes FFmpeg stands in :mod:`emopipe.recordings.containers`.
 
     Args:
         file: as it was opened
         first: frame to begin with
         last: frame to stop before; None: the end of the file
+        channel: to keep, from 0; None: the mean of all
 
     Raises:
-        RejectedError: if the decoder fails, a sample is NaN or infinite, or less comes out than the header promised
+        RejectedError: if there is no such channel, the decoder fails, a sample is NaN or infinite, or less comes out
+            than the header promised
     """
     for stream, begin, end in file.parts(first, last):
-        yield from _blocks(stream.file, stream.frames, begin, end)
+        for block in _blocks(stream, begin, end):
+            yield _mixed(block, channel)
 
 
-def _blocks(file: soundfile.SoundFile, length: int, first: int, last: int | None) -> Iterator[np.ndarray]:
-    """Decode the frames of one stream, which is said to have ``length`` of them."""
+def _blocks(stream: Stream | Container, first: int, last: int | None) -> Iterator[np.ndarray]:
+    """Decode the frames of one stream, [frames, channels]."""
+    length = stream.frames
     frames, last = first, length if last is None else last
-    short = file.subtype == "PCM_16"
     while frames < last:
-        count = min(BLOCK, last - frames)
         try:
             if frames == first > 0:
-                file.seek(first)
-            block = file.read(count, dtype="int16" if short else "float32", always_2d=True)
+                stream.seek(first)
+            block = stream.read(min(BLOCK, last - frames))
         except soundfile.SoundFileError as error:
             raise RejectedError(f"damaged or truncated after {frames} of {length} frames: {_message(error)}") from None
         if not len(block):
@@ -252,9 +277,7 @@ def _blocks(file: soundfile.SoundFile, length: int, first: int, last: int | None
         if bad:
             raise RejectedError(f"{bad} NaN or infinite sample(s) in frames {frames} to {frames + len(block) - 1}")
         frames += len(block)
-        if short:
-            block = block.astype(np.float32) / 32768  # the same numbers as libsndfile's own, in a third of the time
-        yield _average(block)
+        yield block
     if frames < last:
         raise RejectedError(f"truncated: the header promises {length} frames, the file holds {frames}")
 
@@ -273,11 +296,19 @@ def mono(samples: np.ndarray) -> np.ndarray:
     bad = np.count_nonzero(~np.isfinite(block))
     if bad:
         raise RejectedError(f"{bad} NaN or infinite sample(s)")
-    return _average(block[:, None] if block.ndim == 1 else block)
+    return _mixed(block[:, None] if block.ndim == 1 else block)
 
 
-def _average(block: np.ndarray) -> np.ndarray:
-    """Return the mean over the channels; that of one or two took NumPy longer than resampling does."""
+def _mixed(block: np.ndarray, channel: int | None = None) -> np.ndarray:
+    """Return one channel, or the mean over all; NumPy's of one or two took longer than resampling does.
+
+    Raises:
+        RejectedError: if there is no such channel
+    """
+    if channel is not None:
+        if not 0 <= channel < block.shape[1]:
+            raise RejectedError(f"no channel {channel}: there are {block.shape[1]}, counted from 0")
+        return block[:, channel]
     match block.shape[1]:
         case 1:
             return block[:, 0]

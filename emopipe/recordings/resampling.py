@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -88,7 +88,7 @@ def convert(source: Recording, target: Path) -> Converted:
     part = target.with_name(target.name + ".part")
     try:
         with open_audio(source.path) as file:
-            blocks = _varying(mono_blocks(file, *segment(file, source)))
+            blocks = _varying(mono_blocks(file, *segment(file, source), source.channel))
             samples = _write(_resample(blocks, file.samplerate), part)
         converted = Converted(samples, fingerprint(part))
         part.replace(target)
@@ -97,34 +97,34 @@ def convert(source: Recording, target: Path) -> Converted:
     return converted
 
 
-def read_converted(source: Recording) -> np.ndarray:
-    """Return the samples that :func:`convert` would write, float32 with full scale ±1, [samples].
+def converted_blocks(source: Recording) -> Iterator[np.ndarray]:
+    """Yield the samples that :func:`convert` would write block by block, float32 with full scale ±1, [samples] each.
+
+    Memory does not grow with the length.
 
     Raises:
-        RejectedError: if the source cannot be used
+        RejectedError: where the source turns out to be of no use; that it is too short or silent is not looked for
     """
     with open_audio(source.path) as file:
-        return _collected(mono_blocks(file, *segment(file, source)), file.samplerate)
+        yield from _floats(_varying(mono_blocks(file, *segment(file, source), source.channel)), file.samplerate)
 
 
-def converted(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return samples as :func:`read_converted` returns those of a file that holds them.
+def converted_stream(chunks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """Yield what :func:`converted_blocks` yields of a file, of a signal that comes piece by piece.
 
     Args:
-        samples: floats of full scale ±1, or int16; [samples] or [samples, channels]
+        chunks: of any length: floats of full scale ±1, or int16; [samples] or [samples, channels]
         rate: of them, in Hz
 
     Raises:
-        RejectedError: if they cannot be used
+        RejectedError: as :func:`converted_blocks`
     """
-    return _collected(iter([mono(samples)]), rate)
+    yield from _floats(_varying(mono(chunk) for chunk in chunks if len(chunk)), rate)
 
 
-def _collected(blocks: Iterator[np.ndarray], rate: int) -> np.ndarray:
-    quantised = list(_quantised(_resample(_varying(blocks), rate)))
-    samples = np.concatenate([np.empty(0, np.int16), *quantised])
-    _require_sound(len(samples), not samples.any())
-    return samples.astype(np.float32) / 32768
+def _floats(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    for block in _quantised(_resample(blocks, rate)):
+        yield block.astype(np.float32) / 32768
 
 
 def _varying(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -169,7 +169,7 @@ def _write(blocks: Iterator[np.ndarray], path: Path) -> int:
         raise UserError(
             f"{target}: cannot be written ({error}); is the disk full? Make room there, then run again"
         ) from None
-    _require_sound(samples, silent)
+    require_sound(samples, silent)
     if duration(path) != samples / SAMPLE_RATE:  # a disk that fills up as the file is closed is no error to libsndfile
         raise UserError(f"{target}: not written whole; is the disk full? Make room there, then run again")
     return samples
@@ -181,7 +181,16 @@ def _quantised(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         yield np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16)
 
 
-def _require_sound(samples: int, silent: bool) -> None:
+def require_sound(samples: int, silent: bool) -> None:
+    """Check that there is enough of a recording, and sound in it.
+
+    Args:
+        samples: number of them, at 16 kHz
+        silent: whether all of them are zero
+
+    Raises:
+        RejectedError: if not
+    """
     if samples < MIN_SAMPLES:
         raise TooShortError(f"too short: {samples} samples at {SAMPLE_RATE} Hz, fewer than {MIN_SAMPLES}")
     if silent:

@@ -92,7 +92,7 @@ BAD: dict[str, tuple[bytes | Callable[[Path], None], str]] = {  # what lies ther
     ),
     "archive": (b"PK\x03\x04" + bytes(300), UNREADABLE + "an archive; unpack it"),
     "picture": (b"RIFF\x24\0\0\0WEBPVP8 " + bytes(30), UNREADABLE + "a picture"),
-    "mpeg 4": (b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(300), UNREADABLE + "MPEG-4 .*: ffmpeg -i "),
+    "mpeg 4": (b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(300), UNREADABLE + "MPEG-4 "),
     "saved as UTF-8": (GOOD.decode("latin1").encode(), UNREADABLE),
     "with a byte order mark": (b"\xef\xbb\xbf" + GOOD, UNKNOWN),
     # cut short

@@ -241,19 +241,26 @@ FOREIGN = {
 }
 
 
+@pytest.fixture
+def without_pyav(monkeypatch):
+    monkeypatch.setattr("emopipe.recordings.containers.find_spec", lambda name: None)
+
+
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_foreign_format_is_named_with_the_command_that_converts_it(tmp_path, name):
+def test_a_foreign_format_is_named_with_the_command_that_converts_it(tmp_path, without_pyav, name):
     content, kind = FOREIGN[name]
     with pytest.raises(RejectedError) as rejected:
         open_audio(stored(tmp_path, content.ljust(64, b"\0"), name))
     quoted = name if " " not in name else f"'{name}'"
     wav = quoted.replace(Path(name).suffix, ".wav")
     assert str(rejected.value).startswith(f"not readable as audio: {kind}")
-    assert str(rejected.value).endswith(f"which libsndfile does not read; convert it: ffmpeg -i {quoted} {wav}")
+    remedy = f"`pip install 'emopipe[av]'` makes it readable, or convert it: ffmpeg -i {quoted} {wav}"
+    assert str(rejected.value).endswith(f"which libsndfile does not read; {remedy}")
+    assert np.isnan(duration(tmp_path / name))
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_the_command_works(tmp_path):
+def test_the_command_works(tmp_path, without_pyav):
     stored(tmp_path, audio(voice(), RATE), "x.wav")
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", "x.wav", "a.m4a"], cwd=tmp_path, check=True)
     with pytest.raises(RejectedError) as rejected:
