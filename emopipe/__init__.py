@@ -5,7 +5,11 @@ from typing import Any
 
 from emopipe import environment  # noqa: F401 - first: it sets what libraries read when they are loaded
 
-PUBLIC = {"Recognizer": "emopipe.recognition.speech"}  # loaded when they are asked for: PyTorch takes seconds
+PUBLIC = {  # loaded when they are asked for: PyTorch takes seconds
+    "BothRecognizer": "emopipe.recognition.both",
+    "Recognizer": "emopipe.recognition.speech",
+    "TextRecognizer": "emopipe.recognition.text",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared():
     """Return a function from a path below the folder of real data to where it lies; skips when it is absent."""
 

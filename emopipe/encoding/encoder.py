@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from itertools import islice
@@ -87,12 +87,22 @@ class Encoder:
         Yields:
             the encoding of each clip, on the CPU
         """
-        on_cpu = self.device.type == "cpu"
-        batches = _batches(clips, 1 if on_cpu else BATCH)
-        for encodings in in_threads(self._encode, batches, torch.get_num_threads() if on_cpu else 1):
-            yield from encodings
+        yield from self.in_batches(self.encode, clips)
 
-    def _encode(self, clips: list[np.ndarray]) -> list[Encoding]:
+    def in_batches(self, function: Callable[[list[Item]], Iterable[Result]], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield what a function that encodes returns for each item, in order; of batches that suit the device.
+
+        Args:
+            function: from a batch to a result for each item of it
+            items: taken while others are encoded
+        """
+        on_cpu = self.device.type == "cpu"
+        batches = _batches(items, 1 if on_cpu else BATCH)
+        for results in in_threads(function, batches, torch.get_num_threads() if on_cpu else 1):
+            yield from results
+
+    def encode(self, clips: Sequence[np.ndarray]) -> list[Encoding]:
+        """Encode clips as one batch; see :meth:`__call__`."""
         waveforms = [torch.from_numpy(clip[: self.max_samples]).to(self.device) for clip in clips]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             encodings = self.backbone.encode(waveforms, self.trainable)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from emopipe.corpora import audformat_database
 from emopipe.corpora.folders import SOUND, walk
 from emopipe.corpora.own_manifest import as_number, column_of, parse
 from emopipe.io.errors import UserError
+from emopipe.recordings import containers
 from emopipe.recordings.reading import Recording
 
 
@@ -24,15 +27,18 @@ def inputs(paths: Sequence[str]) -> Iterator[Input]:
     """Yield the recordings that paths lead to, in order; those of a folder sorted within each of its folders.
 
     Args:
-        paths: files of any kind; folders, which are searched to the bottom for files with a suffix of sound; tables,
-            whose names end in ``.csv``
+        paths: files of any kind; folders, which are searched to the bottom for files with a suffix of sound; databases
+            in audformat, which are folders with a ``db.yaml``; tables, whose names end in ``.csv``
 
     Raises:
-        UserError: if a path leads nowhere, a folder holds no recording, or a table has no column of files
+        UserError: if a path leads nowhere, a folder holds no recording, a database cannot be read, or a table has no
+            column of files
     """
     for name in paths:
         path = Path(name).expanduser()
-        if path.is_dir():
+        if (path / audformat_database.HEADER).is_file():
+            yield from _database(path)
+        elif path.is_dir():
             yield from _folder(path)
         elif path.suffix.lower() == ".csv":
             yield from _table(path)
@@ -42,12 +48,37 @@ def inputs(paths: Sequence[str]) -> Iterator[Input]:
             raise UserError(f"{name}: no such file or folder")
 
 
+def transcript(one: Input) -> str:
+    """Return what is said in a recording, of the table that names it.
+
+    Raises:
+        UserError: if it was named by no table, or one without a column of texts
+    """
+    name = next((name for name in one.columns if column_of(name) == "transcript"), None)
+    if name is None:
+        raise UserError(f"{one.recording.path}: no text; name a table with columns file and text")
+    return one.columns[name]
+
+
 def _folder(folder: Path) -> Iterator[Input]:
-    files = [file for file in walk(folder) if file.suffix.lower() in SOUND and not file.name.startswith(".")]
+    suffixes = dict.fromkeys((*SOUND, *(containers.SUFFIXES if containers.installed() else ())))
+    files = [file for file in walk(folder) if file.suffix.lower() in suffixes and not file.name.startswith(".")]
     if not files:
-        raise UserError(f"{folder}: no recording below it; looked for {', '.join(SOUND)}")
+        raise UserError(f"{folder}: no recording below it; looked for {', '.join(suffixes)}")
     for file in files:
         yield Input(Recording(file), {"file": str(file)})
+
+
+def _database(folder: Path) -> Iterator[Input]:
+    """Yield every file, and every segment of one, that the tables of a database in audformat name."""
+    if not find_spec("audformat"):
+        raise UserError(f"{folder}: a database in audformat; `pip install 'emopipe[audformat]'` to read it")
+    found = audformat_database.segments(folder)
+    if not found:
+        raise UserError(f"{folder}: a database in audformat whose tables name no file")
+    for file, start, end in found:
+        times = (math.nan if time is None else time for time in (start, end))
+        yield Input(Recording(folder / file, *times), {"file": str(folder / file)})
 
 
 def _table(path: Path) -> Iterator[Input]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain
+from math import isnan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,23 +21,26 @@ from emopipe.audio.prediction import BATCH
 from emopipe.audio.tasks import Regression
 from emopipe.backbones.backbone import Encoding
 from emopipe.backbones.loading import reload_verified
-from emopipe.encoding.encoder import Encoder
+from emopipe.encoding.encoder import Encoder, in_threads
 from emopipe.encoding.parameters import Encode
 from emopipe.encoding.store import KIND
 from emopipe.io.errors import UserError
 from emopipe.io.paths import is_path, local_folder
-from emopipe.recognition.clips import Clip, named, waveform
-from emopipe.recordings.reading import RejectedError, SilentError, TooShortError
-from emopipe.schemas.manifest import SAMPLE_RATE
+from emopipe.recognition.clips import Clip, blocks, named
+from emopipe.recognition.devices import Device, chosen
+from emopipe.recognition.journal import Answer
+from emopipe.recognition.segmentation import Cutting, Mode, Piece, pieces
+from emopipe.recordings.reading import Recording, fingerprint
+from emopipe.recordings.resampling import converted_stream
+from emopipe.schemas import dev_answers
 from emopipe.training import data
+from emopipe.training.devices import single_thread
 from emopipe.training.networks import Ensemble
 from emopipe.weights import hub
 
-Device = Literal["auto", "cpu", "cuda"]
+_Asked = tuple[int, str, float, Piece]  # number and name of a clip, where it begins in its file, a segment of it
 
-TOGETHER = 256  # clips whose encodings are in memory at a time
 FILES = ("config.json", "model.safetensors")
-STATUS: dict[type[RejectedError], str] = {TooShortError: "too_short", SilentError: "no_speech"}
 
 
 class Recognizer:
@@ -49,9 +53,18 @@ class Recognizer:
     1           1    neutral    0.611029
     """
 
-    def __init__(self, trained: Trained, encoder: Encoder) -> None:
+    def __init__(self, trained: Trained, encoder: Encoder, identity: str) -> None:
+        """Take a model.
+
+        Args:
+            trained: the model
+            encoder: with the backbone below it
+            identity: what tells the model from all others
+        """
         self.trained = trained
         self.encoder = encoder
+        self.identity = identity
+        self._members = _Members(trained.model)
 
     @classmethod
     def load(
@@ -67,15 +80,15 @@ class Recognizer:
         Raises:
             UserError: if there is no such model, or its weights or its backbone's are not those that it names
         """
-        trained = saving.load(_folder(str(model), revision))
+        folder = _folder(str(model), revision)
+        trained = saving.load(folder)
         if trained is None:
             raise UserError(f"{model}: no model: the audio branch of that pipeline was switched off")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device: cuda, but PyTorch sees no GPU; choose auto or cpu")
-        where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        where = chosen(device)
         settings = Encode.model_validate({name: trained.provenance[name] for name in Encode.model_fields})
         backbone = reload_verified(trained.provenance["backbone"])
-        return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where))
+        identity = " ".join(fingerprint(folder / name) for name in FILES)
+        return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where), identity)
 
     @property
     def columns(self) -> list[str]:
@@ -85,61 +98,91 @@ class Recognizer:
             return [*task.names, "spread"]
         return ["emotion", "confidence", *(f"p_{label}" for label in task.labels), "spread"]
 
-    def __call__(self, clips: Iterable[Clip]) -> pd.DataFrame:
-        """Return a row for every clip, in order.
+    def __call__(self, clips: Iterable[Clip], cutting: Cutting | Mode = "none") -> pd.DataFrame:
+        """Return a row for every clip, or for every segment of it, in order.
 
-        An answer does not depend on the other clips. Of a clip only ``encode.max_seconds`` are heard, as in training.
+        An answer does not depend on the other clips.
 
         Args:
             clips: paths, segments of files (:class:`emopipe.recordings.reading.Recording`), or pairs of samples and
                 their rate in Hz
+            cutting: of clips into segments; by default they are taken as they are, and of a long one the model hears
+                the beginning, ``encode.max_seconds``, as in training
 
         Returns:
-            ``clip``: path or number; ``seconds``: its length; ``heard``: how much of that; then of a classification
-            ``emotion``, ``confidence`` (its calibrated probability) and ``p_LABEL`` of every emotion, of a regression
-            the dimensions on the scale of 1 to 5; ``spread``: standard deviation over the members of the ensemble, of
-            the probability of that emotion or, mean over the dimensions, of the rating; ``status``: ok, too_short,
-            no_speech or unreadable, and ``reason`` in words where it is not ok
+            ``clip``: path or number; ``start`` and ``end``: of the segment within that, in seconds; then of a
+            classification ``emotion``, ``confidence`` (its calibrated probability) and ``p_LABEL`` of every emotion, of
+            a regression the dimensions on the scale of 1 to 5; ``spread``: standard deviation over the members of the
+            ensemble, of the probability of that emotion or, mean over the dimensions, of the rating; ``status``: ok,
+            too_short, no_speech or unreadable, and ``reason`` in words
+
+        Raises:
+            UserError: if the model cannot hear segments of such lengths
         """
-        columns = ["clip", "seconds", "heard", *self.columns, "status", "reason"]
-        return pd.DataFrame(list(self.answers(clips)), columns=columns)
+        columns = ["clip", "start", "end", *self.columns, "status", "reason"]
+        return pd.DataFrame([answer.row for answer in self.answers(clips, cutting)], columns=columns)
 
-    def answers(self, clips: Iterable[Clip]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of :meth:`__call__` one by one; memory does not grow with their number."""
-        numbered = enumerate(clips)
-        while some := list(islice(numbered, TOGETHER)):
-            yield from self._answered(some)
+    def answers(self, clips: Iterable[Clip], cutting: Cutting | Mode = "none") -> Iterator[Answer]:
+        """Return the rows of :meth:`__call__` one by one, each with the number of its clip.
 
-    def _answered(self, clips: list[tuple[int, Clip]]) -> Iterator[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        heard: list[int] = []  # the rows of clips that could be read
+        Clips are taken, decoded and cut while others are encoded. Memory grows neither with the number of clips nor
+        with their length.
+        """
+        return self.encoder.in_batches(self._answered, self._pieces(clips, self._checked(cutting)))
 
-        def waveforms() -> Iterator[np.ndarray]:
-            for number, clip in clips:
-                rows.append({"clip": named(clip, number), "status": "ok", "reason": ""})
-                try:
-                    samples = waveform(clip)
-                except RejectedError as error:
-                    rows[-1] |= {"status": STATUS.get(type(error), "unreadable"), "reason": str(error)}
-                    continue
-                seconds = len(samples) / SAMPLE_RATE
-                rows[-1] |= {"seconds": seconds, "heard": min(seconds, self.encoder.settings.max_seconds)}
-                heard.append(len(rows) - 1)
-                yield samples
+    def stream(
+        self, chunks: Iterable[np.ndarray], rate: int, cutting: Cutting | Mode = "speech"
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a row for every segment of a signal as soon as that has ended; what a file of the signal gives.
 
-        encodings = list(self.encoder(waveforms()))
-        if encodings:
-            for row, answer in zip(heard, self._outputs(encodings), strict=True):
-                rows[row] |= answer
-        yield from rows
+        Args:
+            chunks: samples as they come, any number at a time: floats of full scale ±1, or int16; [samples] or
+                [samples, channels]
+            rate: of them, in Hz
+            cutting: into segments
 
-    def _outputs(self, encodings: list[Encoding]) -> Iterator[dict[str, Any]]:
+        Raises:
+            UserError: if the model cannot hear segments of such lengths
+        """
+        cutting = self._checked(cutting)
+        for piece in pieces(converted_stream(chunks, rate), cutting, self.encoder.max_samples):
+            with single_thread():  # as in a thread that encodes one of several clips
+                (answer,) = self._answered([(0, "stream", 0.0, piece)])
+            yield {name: value for name, value in answer.row.items() if name != "clip"}
+
+    def _checked(self, cutting: Cutting | Mode) -> Cutting:
+        cutting = Cutting(cutting) if isinstance(cutting, str) else cutting
+        if cutting.mode != "none":
+            cutting.cutter(self.encoder.max_samples)  # refuses here, not at the first long recording
+        return cutting
+
+    def _pieces(self, clips: Iterable[Clip], cutting: Cutting) -> Iterator[_Asked]:
+        def cut(clip: Clip) -> tuple[Clip, Iterator[Piece]]:
+            found = pieces(blocks(clip), cutting, self.encoder.max_samples)
+            return clip, chain([next(found)], found)  # a short clip is decoded here, a long one as it is asked for
+
+        for number, (clip, found) in enumerate(in_threads(cut, clips, torch.get_num_threads())):
+            begin = clip.start if isinstance(clip, Recording) and not isnan(clip.start) else 0.0
+            for piece in found:
+                yield number, named(clip, number), begin, piece
+
+    def _answered(self, asked: Sequence[_Asked]) -> list[Answer]:
+        heard = [piece.samples for *_, piece in asked if piece.samples is not None]
+        outputs = self.outputs(self.encoder.encode(heard)) if heard else iter(())
+        answers = []
+        for number, clip, begin, piece in asked:
+            row = {"clip": clip, "start": begin + piece.start, "end": begin + piece.end}
+            row |= dict.fromkeys(self.columns) if piece.samples is None else next(outputs)
+            answers.append(Answer(number, row | {"status": piece.status, "reason": piece.reason}))
+        return answers
+
+    def outputs(self, encodings: Sequence[Encoding]) -> Iterator[dict[str, Any]]:
         """Yield the answers to encoded clips."""
         memory = _Memory(encodings)
         dataset = data.ExampleDataset([Example(i, 0) for i in range(len(encodings))], memory.lengths(slice(None)))
         collate = Collate(memory, self.trained.settings)
-        model, task = self.trained.model, self.trained.task
-        outputs = data.predict(_Members(model), dataset, collate, BATCH, self.encoder.device).astype(np.float64)
+        outputs = data.predict(self._members, dataset, collate, BATCH, self.encoder.device).astype(np.float64)
+        task = self.trained.task
         if isinstance(task, Regression):
             values = task.scale.inverse_transform(outputs)
             for mean, spread in zip(values.mean(1), values.std(1).mean(-1), strict=True):
@@ -150,8 +193,9 @@ class Recognizer:
         spreads = softmax(outputs / temperature, axis=-1).std(1)
         for own, spread in zip(chances, spreads, strict=True):
             best = int(own.argmax())
-            answer = {"emotion": task.labels[best], "confidence": float(own[best]), "spread": float(spread[best])}
-            yield answer | {f"p_{label}": float(chance) for label, chance in zip(task.labels, own, strict=True)}
+            answer = {"emotion": task.labels[best], "confidence": float(own[best])}
+            answer |= {f"p_{label}": float(chance) for label, chance in zip(task.labels, own, strict=True)}
+            yield answer | {"spread": float(spread[best])}
 
 
 class _Memory:
@@ -189,7 +233,7 @@ class _Members(nn.Module):
 def _folder(model: str, revision: str | None) -> Path:
     """Return the folder of a model, which is fetched where it is a repository of the hub."""
     if not is_path(model):
-        return hub.model(model, revision, FILES)
+        return hub.model(model, revision, FILES, [dev_answers.NAME])
     if revision is not None:
         raise UserError(f"{model}: a folder has no revision {revision}")
     return local_folder(model, "model")
