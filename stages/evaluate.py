@@ -14,17 +14,17 @@ from emopipe.forest.fitting import branches_of
 from emopipe.forest.inputs import join_branches
 from emopipe.io.errors import run_stage
 from emopipe.io.outputs import write_json, write_text
-from emopipe.schemas import predictions, splits, tables
+from emopipe.schemas import dev_answers, predictions, splits, tables
 from emopipe.schemas.predictions import AUDIO, EMBEDDING, EMOTION, TEXT, VAD
 from emopipe.schemas.vad import AUDIO_VAD, TEXT_VAD, PredictedVad
 from emopipe.scoring.baselines import with_baselines
 from emopipe.scoring.evaluation import evaluate, targets_of
 from emopipe.scoring.parameters import Calibrate
-from emopipe.scoring.statistics import calibration
+from emopipe.scoring.statistics import calibration, selection, uncalibrated
 from emopipe.training.parameters import CrossFitting
 
 METRICS = Path("metrics/evaluation.json")
-AUDIO_CONFIG = Path("models/audio/config.json")
+AUDIO_MODEL = Path("models/audio")
 
 
 def main() -> None:
@@ -51,8 +51,12 @@ def main() -> None:
     targets = targets_of(predicted)
     scores, statistics = evaluate(targets)
     if "emotion" in targets["audio"]:
-        temperature = _read_json(AUDIO_CONFIG)["temperature"] if calibrated else None
-        statistics["audio"]["emotion"] |= calibration(targets["audio"]["emotion"], temperature)
+        temperature = _read_json(AUDIO_MODEL / "config.json")["temperature"]
+        audio, dev = targets["audio"]["emotion"], dev_answers.read(AUDIO_MODEL)
+        if not calibrated:
+            dev = dev._replace(probabilities=uncalibrated(dev.probabilities, temperature))
+            temperature = None
+        statistics["audio"]["emotion"] |= calibration(audio, temperature) | {"selection": selection(audio, dev)}
     if "vad" in targets["text"]:
         statistics["text"]["vad"] |= _read_json(predictions.ORIGINS)
     if "emotion" in targets["forest"]:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from emopipe.audio.batches import Collate, examples
 from emopipe.audio.layers import layer_pooling
@@ -17,6 +18,7 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
 from emopipe.encoding.store import Store
 from emopipe.io.ranks import is_first
+from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.training.devices import single_thread
 from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
 from emopipe.training.mixup import mixed
@@ -78,7 +80,13 @@ def fit(
     with single_thread() if settings.features == "frozen" else nullcontext():  # a head is too small for several
         found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
     temperature = task.temperature(found.dev_outputs, task.targets(dev))
-    return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs)
+    answers = None if temperature is None else _answers(found.dev_outputs, temperature, task.targets(dev), dev)
+    return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs, answers)
+
+
+def _answers(outputs: np.ndarray, temperature: float, targets: np.ndarray, dev: pd.DataFrame) -> DevAnswers:
+    speakers, _ = pd.factorize(dev["speaker"].where(dev["speaker"] != ""))  # -1: unknown
+    return DevAnswers(softmax(outputs.astype(np.float64) / temperature, axis=1), targets, speakers.astype(np.int64))
 
 
 def _chunks(store: Store, rows: pd.DataFrame) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from emopipe.audio.pooling import POOLING
 from emopipe.audio.tasks import Task
 from emopipe.backbones.backbone import TrainableBlocks
 from emopipe.backbones.loading import reload_verified
+from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.training.networks import Ensemble, Network, ParameterGroup
 
 
@@ -88,6 +89,7 @@ class Trained(NamedTuple):
     provenance: dict[str, Any]  # of the store it was trained on
     temperature: float | None  # that calibrates its probabilities, fitted on the dev set
     epochs: list[int]  # whose weights the members have, from 1
+    dev: DevAnswers | None = None  # of a classification
 
 
 def trainable_blocks(settings: Model, provenance: dict[str, Any]) -> TrainableBlocks | None:

@@ -9,6 +9,7 @@ from emopipe.audio.layers import layer_pooling
 from emopipe.audio.model import AudioModel, Trained, trainable_blocks
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import restore
+from emopipe.schemas import dev_answers
 from emopipe.training.networks import Ensemble, count_trainable_parameters
 from emopipe.training.saving import read_config, write_config, write_model
 from emopipe.weights.files import load_strictly, read_state
@@ -17,7 +18,11 @@ FOLDER = Path("models/audio")
 
 
 def save(trained: Trained, folder: Path = FOLDER) -> None:
-    """Write ``model.safetensors`` and ``config.json``; the same model gives the same bytes."""
+    """Write ``model.safetensors``, ``config.json`` and, of a classification, ``dev.safetensors``.
+
+    The same model gives the same bytes.
+    """
+    dev_answers.write(trained.dev, folder)
     config = {
         **trained.task.config(),
         "selection_metric": trained.task.metric,
@@ -51,4 +56,7 @@ def load(folder: Path = FOLDER) -> Trained | None:
     member = AudioModel(settings, trainable_blocks(settings, provenance), layers, provenance["dim"], task.outputs)
     model = Ensemble([deepcopy(member) for _ in range(settings.ensemble_size)])
     load_strictly(model, read_state(folder), str(folder))
-    return Trained(model.eval(), settings, optimisation, task, provenance, config["temperature"], config["epochs"])
+    temperature, epochs = config["temperature"], config["epochs"]
+    return Trained(
+        model.eval(), settings, optimisation, task, provenance, temperature, epochs, dev_answers.read(folder)
+    )

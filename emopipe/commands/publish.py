@@ -17,9 +17,11 @@ from emopipe.backbones.catalogue import find
 from emopipe.io.errors import UserError
 from emopipe.report import card
 from emopipe.results.reading import Results
+from emopipe.schemas import dev_answers
 
 MODEL = Path("models/audio")
 FILES = ("model.safetensors", "config.json")
+OPTIONAL = (dev_answers.NAME,)  # a regression has none
 REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 LOG_IN = "run `hf auth login`, or set HF_TOKEN, with a token that may write there (huggingface.co/settings/tokens)"
 
@@ -78,7 +80,8 @@ def upload(repository: str, folder: Path, text: str) -> str:
     token = get_token()
     if token is None:
         raise UserError(f"{repository}: no token for the Hugging Face hub; {LOG_IN}, {again}")
-    content: dict[str, bytes | Path] = {name: folder / name for name in FILES} | {"README.md": text.encode()}
+    names = [*FILES, *(name for name in OPTIONAL if (folder / name).is_file())]
+    content: dict[str, bytes | Path] = {name: folder / name for name in names} | {"README.md": text.encode()}
     api = HfApi(token=token)
     try:
         api.create_repo(repository, exist_ok=True)

@@ -203,14 +203,25 @@ def _audio(statistics: dict[str, Any], model: dict[str, Any] | None) -> Iterator
             "Accuracy of the test utterances by how confident the model is. Grey bars: share of the utterances with "
             "that confidence; grey line: before the temperature.",
         )
+        chosen = part["selection"]
+        curve = Figure(
+            "risk_coverage",
+            "Curve of risk and coverage: the share of wrong answers by the share of answers that are given; "
+            f"area {chosen['aurc']:.3f}",
+            "Share of wrong answers if the least certain ones are left out: by the model's confidence, if all wrong "
+            f"ones came last (area {chosen['aurc_perfect']:.3f}), and in any order. Points: the thresholds that leave "
+            "out a tenth and a fifth of the dev set.",
+        )
         worse = found["temperature"] is not None and found["ece"] > found["ece_before"]
         words = ["The temperature was fitted on dev; on this test set it made the calibration error larger."]
         folds = (
             Fold("Recall of each emotion", [], [tables.recalls(part["intervals"]["trained"])]),
             _against(part),
             Fold("Calibration", words if worse else [], [tables.calibration(found)]),
+            Fold("Leaving answers out", [sentences.sets(chosen["sets"])], [tables.selection(chosen)]),
         )
-        yield Section("audio", "Audio", [sentences.question(model)], figures=(reliability, tsne), folds=folds)
+        figures = (reliability, curve, tsne)
+        yield Section("audio", "Audio", [sentences.question(model)], figures=figures, folds=folds)
     elif part := statistics.get("vad"):
         folds = (Fold("All scores", [], [tables.ratings(part["intervals"]["trained"])]), _against(part))
         yield Section("audio", "Audio", [sentences.question(model)], figures=(_histograms("audio"), tsne), folds=folds)

@@ -140,6 +140,25 @@ def evaluation(part: Mapping[str, Any], classified: bool) -> str:
     return found + (zero_shot if "zero_shot" in part["intervals"] else "")
 
 
+def sets(found: Mapping[str, Any]) -> str:
+    """Return what the sets of emotions that cannot be ruled out are like.
+
+    Args:
+        found: ``sets`` of :func:`emopipe.scoring.statistics.selection`
+    """
+    promised = (
+        "for an utterance of a new speaker"
+        if found["guarantee"] == "speaker"
+        else "for utterances like those of the dev set; too few speakers are known there for a promise about new ones"
+    )
+    return (
+        f"Sets of emotions that are to hold the true one in {found['share']:.0%} of the cases hold it in "
+        f"{found['covered']:.1%} of the test utterances, in {found['worst']:.1%} of those of the worst speaker, and "
+        f"have {found['size']:.2f} of {found['labels']} emotions on average. The share is promised {promised}. Nothing "
+        "is promised for other corpora, languages or microphones."
+    )
+
+
 def limits(config: Mapping[str, Any]) -> list[str]:
     """Return what the audio model cannot do, given its config."""
     always = f"Its answer is always one of the {len(config.get('labels', ()))} emotions, even where none of them fits."

@@ -173,6 +173,19 @@ def calibration(found: Mapping[str, Any]) -> Table:
     )
 
 
+def selection(found: Mapping[str, Any]) -> Table:
+    """Return what is reached on the test set with the thresholds of the dev set."""
+    rows = [
+        _cells(f"{float(share):.0%}", f"{one['covered']:.1%}", score(one["accuracy"]), score(one["uar"]))
+        for share, one in found["answered"].items()
+    ]
+    return Table(
+        "The least certain answers left out, by thresholds of the dev set",
+        ["answers asked for", "given", "WA of these", "UAR of these"],
+        rows,
+    )
+
+
 def importance(found: Mapping[str, Any]) -> Table:
     """Return what each input is worth to the forest: means over shuffles, with their standard deviation."""
     return Table(

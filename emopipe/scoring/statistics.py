@@ -1,20 +1,31 @@
-"""What stands behind the scores: intervals, tests against other models, groups of speakers, calibration."""
+"""What stands behind the scores: intervals, tests against other models, groups of speakers, the worth of confidence."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.schemas.predictions import TRAINED
 from emopipe.scoring.bootstrap import clusters_of
 from emopipe.scoring.calibration import brier_score, expected_calibration_error, reliability
+from emopipe.scoring.classification import classification
 from emopipe.scoring.groups import group_scores
 from emopipe.scoring.intervals import Interval
 from emopipe.scoring.paired import Difference
+from emopipe.scoring.selective import (
+    confidence_threshold,
+    conformal_threshold,
+    prediction_sets,
+    risk_coverage,
+)
 from emopipe.scoring.targets import EmotionTarget, Target
 
 GROUPS = ("speaker", "sex", "corpus", "language")
+COVERAGES, SETS = (0.9, 0.8), 0.9  # that are asked for
+POINTS = 200  # of the curve of risk and coverage
 
 
 def statistics(target: Target) -> dict[str, Any]:
@@ -53,8 +64,6 @@ def statistics(target: Target) -> dict[str, Any]:
 def calibration(target: EmotionTarget, temperature: float | None) -> dict[str, Any]:
     """Return how sure the trained model is and how right, with its temperature and without.
 
-    Without, the probabilities are p^T / Σ p^T: with outputs z and p = softmax(z / T), they are softmax(z).
-
     Args:
         target: with probabilities of the trained model
         temperature: T, by which they are calibrated; None: they are not
@@ -65,8 +74,7 @@ def calibration(target: EmotionTarget, temperature: float | None) -> dict[str, A
     probabilities, classes = target.probabilities[TRAINED], target.classes
     before = probabilities
     if temperature is not None:
-        before = probabilities**temperature
-        before /= before.sum(axis=1, keepdims=True)
+        before = uncalibrated(probabilities, temperature)
     return {
         "calibration": {
             "temperature": temperature,
@@ -77,6 +85,71 @@ def calibration(target: EmotionTarget, temperature: float | None) -> dict[str, A
         },
         "reliability": reliability(probabilities, classes).to_dict("records"),
         "reliability_before": reliability(before, classes).to_dict("records"),
+    }
+
+
+def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities as they were before a temperature: p^T / Σ p^T.
+
+    With outputs z and p = softmax(z / T), they are softmax(z).
+
+    Args:
+        probabilities: p, [utterances, classes]
+        temperature: T
+    """
+    before = probabilities**temperature
+    return before / before.sum(axis=1, keepdims=True)
+
+
+def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
+    """Return what the trained model's confidence is worth: which answers to leave out, and what cannot be ruled out.
+
+    All thresholds are those of the dev set, as :mod:`emopipe.recognition.abstention` takes them.
+
+    Args:
+        target: with probabilities of the trained model
+        dev: its answers for the dev set, calibrated as those are
+
+    Returns:
+        ``aurc``, the area under the curve of risk and coverage, and ``aurc_perfect``, that of an order in which all
+        right answers come first; ``curve``, some of its points; ``answered``: by the coverage that was asked for, the
+        ``threshold``, the share ``covered``, and accuracy and UAR of that; ``sets``: the share that was asked for,
+        whom it is promised for (``guarantee``), the share that holds the truth (``covered``), that of the speaker with
+        the lowest (``worst``), and the mean ``size``
+    """
+    probabilities, classes = target.probabilities[TRAINED], target.classes
+    coverage, risk = risk_coverage(probabilities, classes)
+    wrong = np.sort(probabilities.argmax(axis=1) != classes)
+    shown = np.unique(np.linspace(0, len(risk) - 1, POINTS).round().astype(int))
+    answered = {}
+    for share in COVERAGES:
+        threshold = confidence_threshold(dev.probabilities, dev.speakers, share)
+        given = probabilities.max(axis=1) >= threshold
+        answers = target.truth[given], target.predictions[TRAINED][given]
+        scores = classification(*answers) if given.any() else {"accuracy": None, "uar": None}
+        answered[f"{share:g}"] = {
+            "threshold": threshold,
+            "covered": float(given.mean()),
+            "accuracy": scores["accuracy"],
+            "uar": scores["uar"],
+        }
+    largest, guarantee = conformal_threshold(dev.probabilities, dev.targets, dev.speakers, SETS)
+    inside = prediction_sets(probabilities, largest)
+    held = pd.Series(inside[np.arange(len(classes)), classes])
+    speakers = target.utterances["speaker"].to_numpy()
+    return {
+        "aurc": float(risk.mean()),
+        "aurc_perfect": float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean()),
+        "curve": [{"coverage": float(coverage[i]), "risk": float(risk[i])} for i in shown],
+        "answered": answered,
+        "sets": {
+            "share": SETS,
+            "guarantee": guarantee,
+            "covered": float(held.mean()),
+            "worst": float(held.groupby(speakers).mean().min()),
+            "size": float(inside.sum(axis=1).mean()),
+            "labels": inside.shape[1],
+        },
     }
 
 

@@ -60,13 +60,14 @@ def snapshot(repository: str, files: Sequence[str], key: str) -> Path:
         ) from None
 
 
-def model(repository: str, revision: str | None, files: Sequence[str]) -> Path:
+def model(repository: str, revision: str | None, files: Sequence[str], optional: Sequence[str] = ()) -> Path:
     """Return the local snapshot of a model that was published by this pipeline, fetched when it is not there yet.
 
     Args:
         repository: owner/name
         revision: a branch, a tag or a commit; None: the main branch
         files: names of what is needed
+        optional: names of what is taken if it is there
 
     Raises:
         UserError: if it is neither in the cache nor to be had, or is not such a model
@@ -74,12 +75,12 @@ def model(repository: str, revision: str | None, files: Sequence[str]) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*files, *optional]))
     except Exception as error:  # whatever a connection makes the library raise
         raise UserError(f"model: {UnavailableError(repository, constants.HF_HUB_CACHE, error)}") from None
     if missing := [name for name in files if not (folder / name).is_file()]:
         raise UserError(f"model: {repository} holds no {', '.join(missing)}: no model that emopipe published")
-    _verify([folder / name for name in files])
+    _verify([folder / name for name in (*files, *optional) if (folder / name).is_file()])
     return folder
 
 

@@ -19,11 +19,11 @@ from helpers import results
 from stages import plot
 
 ALL = {
-    "baselines", "confusion_audio", "confusion_forest", "reliability", "speakers", "training", "tsne_audio", "tsne_vad",
-    "vad_text",
+    "baselines", "confusion_audio", "confusion_forest", "reliability", "risk_coverage", "speakers", "training",
+    "tsne_audio", "tsne_vad", "vad_text",
 }  # fmt: skip
 OF_TEXT = {"confusion_forest", "tsne_vad", "vad_text"}
-OF_AUDIO = {"confusion_audio", "reliability", "tsne_audio"}
+OF_AUDIO = {"confusion_audio", "reliability", "risk_coverage", "tsne_audio"}
 
 
 def run(folder, monkeypatch, *parts, **options):
@@ -115,6 +115,13 @@ def test_bins_of_the_reliability_diagram_are_those_of_the_evaluation(drawn):
         pd.testing.assert_frame_equal(tables[name], expected, check_dtype=False, atol=1e-5)
 
 
+def test_the_curve_of_risk_ends_with_all_that_is_wrong(drawn):
+    folder, _, tables = drawn
+    audio, found = emotions(folder), tables["risk_coverage"]
+    assert found["coverage"].iloc[-1] == 1
+    assert found["risk"].iloc[-1] == pytest.approx((audio["truth"] != audio["prediction"]).mean(), abs=1e-5)
+
+
 def test_speakers_have_the_recall_of_their_own_utterances_the_best_first(drawn):
     folder, _, tables = drawn
     audio, found = emotions(folder), tables["speakers"]
@@ -158,7 +165,10 @@ def test_confusions_and_points_stand_for_the_utterances(drawn):
         ((results.rows(), None), ALL - OF_TEXT),
         ((None, results.rows()), ALL - OF_AUDIO),
         ((results.rows(classes=13), results.rows(classes=13)), ALL),
-        ((results.rows(speakers=3, each=8), None), {"baselines", "confusion_audio", "reliability", "training"}),
+        (
+            (results.rows(speakers=3, each=8), None),
+            {"baselines", "confusion_audio", "reliability", "risk_coverage", "training"},
+        ),
         ((results.rows(speakers=90, each=12), None), ALL - OF_TEXT),
         ((results.rows().assign(speaker="", sex=""), None), ALL - OF_TEXT - {"speakers"}),
     ],

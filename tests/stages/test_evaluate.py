@@ -16,10 +16,11 @@ from sklearn.metrics import balanced_accuracy_score
 
 from emopipe.forest import saving
 from emopipe.io.outputs import write_json, write_text
-from emopipe.schemas import predictions, splits, tables
+from emopipe.schemas import dev_answers, predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.predictions import EmotionPrediction, VadPrediction, emotion_table, vad_table
 from emopipe.schemas.vad import AUDIO_VAD, TEXT_VAD, PredictedVad, as_features, feature_names
+from emopipe.scoring.selective import confidence_threshold
 from helpers.paths import ROOT
 from stages import evaluate
 
@@ -38,6 +39,9 @@ def rows() -> pd.DataFrame:
     return table.assign(transcript="words")
 
 
+DEV = dev_answers.DevAnswers(
+    np.random.default_rng(3).dirichlet(np.ones(3), 60), np.arange(60) % 3, np.repeat(np.arange(10), 6)
+)
 ROWS = rows()
 TEST, TRAIN = (ROWS[ROWS["split"] == name] for name in ("test", "train"))
 
@@ -68,6 +72,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     predictions.write_vad(nothing(VadPrediction), predictions.AUDIO / "vad.csv")
     write_text("utterance,component_1\nc/u95,0.1\n", predictions.AUDIO / "embedding.csv")
     write_json({"temperature": 1.5}, Path("models/audio/config.json"))
+    dev_answers.write(DEV, Path("models/audio"))
     text = [
         vad_table(TEST, "text", model, vad_of(TEST, i, i)) for i, model in enumerate(("trained", "zero_shot", "nli"), 1)
     ]
@@ -166,6 +171,10 @@ def test_probabilities_that_are_not_calibrated_have_no_temperature(project: Path
     found = run()[1]["audio"]["emotion"]
     assert found["calibration"]["temperature"] is None
     assert found["reliability"] == found["reliability_before"]
+    before = DEV.probabilities**1.5
+    before /= before.sum(1, keepdims=True)
+    expected = confidence_threshold(before, DEV.speakers, 0.9)
+    assert found["selection"]["answered"]["0.9"]["threshold"] == pytest.approx(expected)
 
 
 def test_scoring_needs_no_network_and_writes_the_same_bytes(project: Path):
