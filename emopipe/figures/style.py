@@ -56,18 +56,22 @@ def class_styles(labels: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def figure(path: Path, columns: int, dpi: int, size: float = 3.2) -> Iterator[tuple[Figure, list[plt.Axes]]]:
-    """Open a figure with panels side by side and save it as PNG.
+def figure(
+    path: Path, columns: int, dpi: int, size: float = 3.2, **layout: Any
+) -> Iterator[tuple[Figure, list[plt.Axes]]]:
+    """Open a figure with panels side by side, or as ``layout`` has it, and save it as PNG.
 
     Args:
         path: where to save it
         columns: number of panels
         dpi: dots per inch
         size: width of a panel in inches; height is 7/8 of it
+        layout: other arguments of ``matplotlib.pyplot.subplots``
     """
+    arranged = {"nrows": 1, "ncols": columns, "figsize": (columns * size, size * 7 / 8)} | layout
     with plt.rc_context(SETTINGS):
-        drawn, axes = plt.subplots(1, columns, figsize=(columns * size, size * 7 / 8), squeeze=False)
-        yield drawn, list(axes[0])
+        drawn, axes = plt.subplots(**arranged, squeeze=False)
+        yield drawn, list(axes.flat)
         with atomic_write(path) as part:  # no version: the same data, the same bytes
             drawn.savefig(part, dpi=dpi, format="png", metadata={"Software": None})
         plt.close(drawn)
