@@ -45,7 +45,7 @@ def texts(sources: Sequence[str]) -> Iterator[Line]:
     for source in sources:
         path = Path(source).expanduser()
         if source == STDIN:
-            yield from _lines(sys.stdin.buffer, STDIN)
+            yield from _lines(sys.stdin.buffer, "stdin")
         elif path.suffix.lower() == ".csv":
             yield from _table(path)
         else:

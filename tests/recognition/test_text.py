@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import shutil
@@ -18,6 +19,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from emopipe import BothRecognizer, TextRecognizer
+from emopipe.commands.main import main
 from emopipe.forest import saving as forests
 from emopipe.io.errors import UserError
 from emopipe.recognition.texts import LONGEST, Unreadable
@@ -369,3 +371,76 @@ def test_clips_without_a_name_are_numbered_through(both, pairs, monkeypatch):
     assert found["clip"].tolist() == ["0", "1", "2", "3", "4"]
     assert found["status"].tolist() == ["ok"] * 3 + ["too_short"] * 2
     assert both([]).empty and list(both([])) == ["clip", "text", *both.columns, "status", "reason"]
+
+
+# By command
+
+
+@pytest.fixture
+def predict(folders_of, monkeypatch, capsys):
+    """Return a function that runs `emopipe predict` and returns its exit code, its table, and what it told beside."""
+
+    def run(kind: str, *words: object) -> tuple[int, pd.DataFrame, str]:
+        model = folders_of[kind] / ("models/text" if kind == "text" else "models")
+        command = ["emopipe", "predict", f"--{kind}", *map(str, words), "--model", str(model), "--device", "cpu"]
+        monkeypatch.setattr("sys.argv", command)
+        capsys.readouterr()
+        try:
+            main()
+            code, told = 0, ""
+        except SystemExit as end:
+            code, told = (end.code, "") if isinstance(end.code, int) else (1, str(end.code))
+        printed = capsys.readouterr()
+        table = pd.read_csv(io.StringIO(printed.out), keep_default_na=False, na_values=dict.fromkeys(VAD, ""))
+        return code, table, printed.err + told
+
+    return run
+
+
+def test_lines_of_files_and_of_standard_input_are_answered(folders_of, recognizer, predict, tmp_path, monkeypatch):
+    good = texts_of(folders_of["text"]).tolist()[: len(ODD)]
+    odd = [text for text, _, _ in ODD.values() if isinstance(text, str) and "\n" not in text]
+    lines = [line for pair in zip(odd, good, strict=False) for line in pair]
+    content = "\n".join(lines).encode("utf-8", "surrogatepass") + b"\ncaf\xe9\n"
+    (tmp_path / "lines.txt").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(content)}))
+    code, table, told = predict("text", tmp_path / "lines.txt", "-")
+    half = len(lines) + 1
+    assert code == 1 and len(table) == 2 * half and len(odd) >= 25
+    counts = table["status"].value_counts()
+    assert f"error: {2 * half - counts['ok']} of {2 * half} texts could not be answered" in told
+    assert table["line"].tolist() == [*range(1, half + 1)] * 2 and set(table["file"]) == {
+        str(tmp_path / "lines.txt"),
+        "stdin",
+    }
+    pd.testing.assert_frame_equal(table.iloc[:half, 1:], table.iloc[half:, 1:].reset_index(drop=True))
+    expected = recognizer(good[: len(odd)])
+    assert_equal(table.iloc[1 : 2 * len(odd) : 2], expected[[*VAD, "emotion", "confidence"]], 1e-6)
+    bad = table.iloc[: 2 * len(odd) : 2]
+    assert ((bad["status"] == "ok") | (bad["reason"] != "")).all() and (table["reason"].iloc[half - 1] != "")
+
+
+def test_a_table_of_texts_keeps_its_columns_and_goes_to_a_file(folders_of, predict, recognizer, tmp_path):
+    texts = texts_of(folders_of["text"])[:5]
+    own = pd.DataFrame({"who": texts.index, "sentence": texts.to_numpy(), "emotion": "theirs"})
+    own.to_csv(tmp_path / "my.csv", index=False)
+    code, printed, _ = predict("text", tmp_path / "my.csv")
+    assert code == 0 and list(printed)[:3] == list(own) and (printed["emotion"] == "theirs").all()
+    assert printed["predicted_emotion"].tolist() == recognizer(texts)["emotion"].tolist()
+    with pytest.raises(pd.errors.EmptyDataError):
+        predict("text", tmp_path / "my.csv", "--output", tmp_path / "answers.jsonl")  # nothing for the terminal
+    written = pd.read_json(tmp_path / "answers.jsonl", lines=True)
+    assert_equal(written, printed[["who", "predicted_emotion", *VAD]], 1e-9)
+
+
+def test_recordings_with_their_texts_are_answered_as_by_the_pipeline(folders_of, predict, tmp_path):
+    expected = predictions(folders_of["both"], "text", "audio")
+    own = pd.DataFrame({"file": recordings_of(folders_of["both"])[expected.index]})
+    own = own.assign(text=texts_of(folders_of["both"])[expected.index], note="mine")
+    own.to_csv(tmp_path / "both.csv", index=False)
+    code, table, told = predict("both", tmp_path / "both.csv")
+    assert code == 0 and f"{len(own)} ok" in told and table["file"].tolist() == own["file"].tolist()
+    assert_equal(table, expected.reset_index(drop=True), 1e-5)
+    (tmp_path / "none.csv").write_text("file\na.wav\n")
+    with pytest.raises(pd.errors.EmptyDataError):
+        predict("both", tmp_path / "none.csv")

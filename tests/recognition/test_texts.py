@@ -95,7 +95,7 @@ def test_several_sources_are_read_in_order_and_line_by_line(tmp_path, monkeypatc
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"three\n\xff\n"), encoding="ascii"))
     found = list(texts([str(tmp_path / "a.txt"), str(tmp_path / "b.CSV"), "-"]))
     assert [line.text for line in found] == ["one", "two", "three", Unreadable("line 2: not UTF-8 (byte 1)")]
-    assert found[2].columns == {"file": "-", "line": 1, "text": "three"}
+    assert found[2].columns == {"file": "stdin", "line": 1, "text": "three"}
 
 
 def test_lines_come_as_they_are_written():
