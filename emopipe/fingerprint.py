@@ -30,6 +30,7 @@ LEFT_OUT = {("emopipe.parameters", "emopipe.parameter_file")}  # importing modul
 # Packages that decide numbers, by the names they are imported by. What only reads, writes or draws them is not here.
 DECIDING = {
     "accelerate": ("accelerate",),
+    "av": ("av",),
     "espeakng_loader": ("espeakng-loader",),
     "funasr": ("funasr",),
     "numpy": ("numpy",),

@@ -24,7 +24,7 @@ from emopipe.io.errors import UserError
 from emopipe.schemas.notices import notice
 
 LOSSLESS = (".wav", ".flac", ".aif", ".aiff", ".au", ".caf", ".w64")
-LOSSY = (".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".wma")  # the last of which are refused later, with a remedy
+LOSSY = (".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".wma")  # the last of which need PyAV
 SOUND = (*LOSSLESS, *LOSSY)
 ABOVE = 2  # folders above the one named that are looked at for what was not found in it
 BELOW = 2  # folders between such a one and the files

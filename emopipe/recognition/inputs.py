@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +84,8 @@ def _database(folder: Path) -> Iterator[Input]:
 
 
 def _table(path: Path) -> Iterator[Input]:
-    table = parse(path)
+    with redirect_stdout(sys.stderr):  # what it says about the form of the table is no answer
+        table = parse(path)
     meant = {column_of(name): name for name in reversed(table.cells.columns)}
     if "path" not in meant:
         raise UserError(f"{path}: no column file, of recordings; found {', '.join(table.cells.columns)}")

@@ -132,3 +132,10 @@ def test_a_database_without_files_says_so(tmp_path):
     audformat.Database("none", source="x", usage="research").save(str(tmp_path))
     with pytest.raises(UserError, match="whose tables name no file"):
         found(tmp_path)
+
+
+def test_what_is_said_of_a_tables_form_is_no_answer(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text('sep=;\nfile;note\na.wav;"x"\n')
+    assert [one.columns for one in inputs([str(tmp_path / "t.csv")])] == [{"file": "a.wav", "note": "x"}]
+    printed = capsys.readouterr()
+    assert printed.out == "" and "names the separator" in printed.err

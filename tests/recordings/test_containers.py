@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import correlate
 
 from emopipe.recordings.reading import (
     Recording,
@@ -46,6 +47,7 @@ KINDS = {
     "a.aac": ("adts", "aac", 44_100, {}),
     "a.flv": ("flv", "aac", 44_100, {}),
     "a.avi": ("avi", "libmp3lame", 44_100, {}),
+    "8 bits.avi": ("avi", "pcm_u8", 44_100, {}),
     "a.mpg": ("vob", "mp2", 48_000, {}),
     "a.ts": ("mpegts", "aac", 44_100, {}),
     "8 bits.wv": ("wv", "wavpack", 44_100, {}),
@@ -53,7 +55,7 @@ KINDS = {
     "a.rm": ("rm", "real_144", 8_000, {}),
     "phone.wav": ("wav", "adpcm_g726", 8_000, {}),
 }
-EXACT = ("lossless.m4a", "a.mov", "24 bits.mov", "a.mka", "8 bits.wv", "a.tta")
+EXACT = ("lossless.m4a", "a.mov", "24 bits.mov", "a.mka", "8 bits.avi", "8 bits.wv", "a.tta")
 # By how many samples the sound comes later than it was: nothing where the container tells the encoder's delay.
 LATE = {"pieces.mp4": 1_024, "a.aac": 1_024, "a.flv": 1_024, "a.ts": 1_024, "a.avi": 1_105, "a.mpg": 481}
 LATE |= {"a.wma": -2_048, "a.amr": 35, "a.3gp": -15, "a.rm": 160}
@@ -107,12 +109,6 @@ def sound(name: str, seconds: float = SECONDS) -> np.ndarray:
     return speech(seconds, KINDS[name][2], 1 if KINDS[name][1] in MONO else 2)
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def made(request, tmp_path_factory) -> Path:
-    """Return a file of each kind."""
-    return encode(tmp_path_factory.mktemp("made") / request.param, sound(request.param))
-
-
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory) -> dict[str, bytes]:
     """Return the content of a file of each kind, and of a film."""
@@ -120,6 +116,13 @@ def contents(tmp_path_factory) -> dict[str, bytes]:
     found = {name: encode(folder / name, sound(name)).read_bytes() for name in KINDS}
     film = encode(folder / "film.mp4", sound("fast.m4a"), "fast.m4a", film=True)
     return found | {"film.mp4": film.read_bytes()}
+
+
+@pytest.fixture(params=KINDS)
+def made(request, contents, tmp_path) -> Path:
+    """Return a file of each kind."""
+    (tmp_path / request.param).write_bytes(contents[request.param])
+    return tmp_path / request.param
 
 
 def read(path: Path, *part: int | None) -> np.ndarray:
@@ -138,7 +141,7 @@ def reason(path: Path, content: bytes) -> str:
 def lag(signal: np.ndarray, other: np.ndarray, most: int) -> int:
     """Return by how many samples a signal comes later than another."""
     inner = other[most:-most]
-    return int(np.argmax(np.correlate(signal[: len(other)], inner))) - most
+    return int(np.argmax(correlate(signal[: len(other)], inner, "valid"))) - most
 
 
 # ---- whole
@@ -251,26 +254,18 @@ def test_a_file_that_changes_is_read_anew(contents, tmp_path):
 # ---- segments
 
 
-def test_a_segment_is_a_slice_of_the_whole(made, tmp_path):
+def test_a_segment_is_a_slice_of_the_whole(made):
     rate, whole = KINDS[made.name][2], read(made)
     starts = [0.0, 0.3, 0.999, 2.01, 3.3, 4.875, 6.5]
-    for start, end in pairwise([*(round(one * rate) for one in starts), len(whole)]):
+    parts = pairwise([*(round(one * rate) for one in starts), len(whole)])
+    for start, end in reversed(list(parts)):
         found, expected = read(made, start, end), whole[start:end]
+        np.testing.assert_array_equal(found, read(made, start, end))  # the same each time
         assert len(found) == len(expected)
         if KINDS[made.name][1] in ("aac", "ac3"):  # the decoder's own noise begins anew
             assert lag(found, expected, 50) == 0 and np.corrcoef(found, expected)[0, 1] > 0.999
         else:
             np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_segments_are_read_again_and_again_in_any_order(made):
-    rate, whole = KINDS[made.name][2], read(made)
-    with open_audio(made) as file:
-        for start in np.random.default_rng(0).integers(0, len(whole) - rate, 6):
-            found = np.concatenate(list(mono_blocks(file, int(start), int(start) + rate)))
-            again = np.concatenate(list(mono_blocks(file, int(start), int(start) + rate)))
-            np.testing.assert_array_equal(found, again)
-            assert np.corrcoef(found, whole[start : start + rate])[0, 1] > 0.99
 
 
 def test_times_beyond_the_end_are_rejected_by_what_was_counted(contents, tmp_path):
@@ -282,13 +277,13 @@ def test_times_beyond_the_end_are_rejected_by_what_was_counted(contents, tmp_pat
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):
-    encode(tmp_path / "long.m4a", speech(600, 8_000, 1), "lossless.m4a")
+    encode(tmp_path / "long.m4a", speech(300, 8_000, 1), "lossless.m4a")
     read(encode(tmp_path / "short.m4a", sound("a.m4a", 1), "a.m4a"))  # what is loaded once
     tracemalloc.start()
     converted = convert(Recording(tmp_path / "long.m4a"), tmp_path / "long.flac")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert converted.samples == pytest.approx(600 * 16_000 * 8_000 / 44_100, abs=2) and peak < 4e6
+    assert converted.samples == pytest.approx(300 * 16_000 * 8_000 / 44_100, abs=2) and peak < 4e6
 
 
 # ---- channels
@@ -351,7 +346,7 @@ def test_what_no_header_promises_may_end_anywhere(contents, tmp_path, name):
 
 
 # Of PCM, MPEG program streams and AVI nothing tells that bytes were replaced, of G.726 and RealAudio neither.
-DEAF = ("a.mov", "24 bits.mov", "a.avi", "a.mpg", "a.rm", "phone.wav")
+DEAF = ("a.mov", "24 bits.mov", "8 bits.avi", "a.avi", "a.mpg", "a.rm", "phone.wav")
 
 
 @pytest.mark.parametrize("name", [*(name for name in KINDS if name not in DEAF), "film.mp4"])
@@ -397,7 +392,7 @@ def test_a_file_that_was_cut_out_of_another_is_good(contents, tmp_path, name, sk
     assert SECONDS - 5 < duration(tmp_path / name) < SECONDS + 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_damage_is_more_than_a_reason(contents, tmp_path_factory, data):
     name = data.draw(st.sampled_from(sorted(contents)))
