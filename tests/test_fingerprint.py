@@ -6,7 +6,8 @@ import ast
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,16 +93,36 @@ TABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", TABLE)
-def test_what_an_edit_reruns(copy, row):
+@contextmanager
+def edited(folder: Path, row: str) -> Iterator[list[str]]:
+    """Edit a file of a folder, and yield the stages that are to run for that."""
     path, edit, expected = TABLE[row]
-    file = copy.folder / path
+    file = folder / path
     text = file.read_text(encoding="utf-8")
     file.write_text(edit(text), encoding="utf-8")
     try:
-        assert copy.changed() == expected
+        yield expected
     finally:
         file.write_text(text, encoding="utf-8")
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    tree = Tree(folder)
+    return {stage: tree.fingerprint(stage) for stage in OUTPUTS if stage != "code"}
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_what_an_edit_means_to_a_stage(copy, row):
+    before = fingerprints(copy.folder)
+    with edited(copy.folder, row) as expected:
+        after = fingerprints(copy.folder)
+    assert [stage for stage in before if before[stage] != after[stage]] == expected
+
+
+@pytest.mark.parametrize("row", ["a comment", "a loss", "PyTorch's version"])
+def test_what_an_edit_reruns(copy, row):
+    with edited(copy.folder, row) as expected:
+        assert copy.changed() == expected
 
 
 def test_what_is_edited_back_reruns_nothing(copy):
