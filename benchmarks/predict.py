@@ -55,7 +55,7 @@ recognizer = Recognizer.load(model, device="cpu")
 encoder, settings = recognizer.encoder, recognizer.trained.settings
 for path in sorted(Path(folder).iterdir())[::every]:
     samples, _ = librosa.load(path, sr=16000)
-    samples = np.pad(samples, (0, max(0, round(seconds * 16000) - len(samples))))
+    samples = np.pad(samples, (0, max(0, round(seconds * 16000) - len(samples))))[: encoder.backbone.max_samples]
     encoded = encoder.backbone.encode([torch.from_numpy(samples)], encoder.trainable)
     answer, = recognizer.outputs(encoded)
     print(path, answer)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks import encode, first_result, memory, resample, text
+from benchmarks import encode, first_result, memory, predict, resample, text
+from helpers.small_corpus import train_small
 
 
 @pytest.fixture
@@ -67,3 +68,15 @@ def test_the_first_result_is_a_table_of_the_stages_run_on_nothing(tmp_path):
     lines = list(first_result.rows(pipeline, pipeline, tmp_path, tmp_path / "cache"))
     assert [line.split(" | ")[0] for line in lines[1:]] == ["| one", "| two", "| together"]
     assert all(line.count("|") == 6 for line in "\n".join(lines).splitlines())
+
+
+@pytest.mark.slow
+def test_the_command_is_compared_with_a_loop_and_its_memory_taken(small_corpus, folder, called, capfd):
+    train_small(small_corpus, folder, {"model.ensemble_size": 1, "train.epochs": 1})
+    called(small_corpus / "models/audio", "--files", 10, "--rounds", 1, "--long", 0.5)
+    predict.main()
+    printed = capfd.readouterr().out
+    assert re.search(r"\| loop \|.*\n\| loop, 30 s \|.*\n\| predict \|.* 1\.00 \|", printed)
+    assert re.search(
+        r"arithmetic limit: \d+ .*\n3 minutes: peak \d+ MiB.*\n0\.5 minutes: peak .*\ndifference [+-]\d", printed
+    )

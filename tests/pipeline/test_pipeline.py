@@ -58,7 +58,15 @@ def test_the_predictions_are_of_the_test_sets(clone):
 def test_pictures_and_curves_are_drawn(clone):
     figures = {path.stem for path in (clone.folder / "metrics/figures").iterdir()}
     # six utterances are too few for speakers and for t-SNE
-    expected = {"baselines", "confusion_audio", "confusion_forest", "reliability", "risk_coverage", "training", "vad_text"}
+    expected = {
+        "baselines",
+        "confusion_audio",
+        "confusion_forest",
+        "reliability",
+        "risk_coverage",
+        "training",
+        "vad_text",
+    }
     assert figures == expected
     report = (clone.folder / "metrics/report.html").read_text()
     assert "UAR" in report
