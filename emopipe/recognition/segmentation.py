@@ -139,9 +139,12 @@ def _uncut(blocks: Iterable[np.ndarray], longest: int) -> Piece:
                 kept.append(block[: longest - total])
             total += len(block)
             silent = silent and not block.any()
-        require_sound(total, silent)
     except RejectedError as error:
         return _rejected(error)
+    try:
+        require_sound(total, silent)
+    except RejectedError as error:
+        return _rejected(error)._replace(end=total / SAMPLE_RATE)
     reason = f"only the first {longest / SAMPLE_RATE:g} s were heard" if total > longest else ""
     return Piece(0.0, total / SAMPLE_RATE, np.concatenate(kept), "ok", reason)
 

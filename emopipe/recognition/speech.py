@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from emopipe.training.devices import single_thread
 from emopipe.training.networks import Ensemble
 from emopipe.weights import hub
 
-_Asked = tuple[int, str, float, Piece]  # number and name of a clip, where it begins in its file, a segment of it
+_Asked = tuple[int, str, Piece]  # number and name of a clip, a segment of its file
 
 FILES = ("config.json", "model.safetensors")
 
@@ -147,7 +147,7 @@ class Recognizer:
         cutting = self._checked(cutting)
         for piece in pieces(converted_stream(chunks, rate), cutting, self.encoder.max_samples):
             with single_thread():  # as in a thread that encodes one of several clips
-                (answer,) = self._answered([(0, "stream", 0.0, piece)])
+                (answer,) = self._answered([(0, "stream", piece)])
             yield {name: value for name, value in answer.row.items() if name != "clip"}
 
     def _checked(self, cutting: Cutting | Mode) -> Cutting:
@@ -162,16 +162,18 @@ class Recognizer:
             return clip, chain([next(found)], found)  # a short clip is decoded here, a long one as it is asked for
 
         for number, (clip, found) in enumerate(in_threads(cut, clips, torch.get_num_threads())):
-            begin = clip.start if isinstance(clip, Recording) and not isnan(clip.start) else 0.0
+            start, end = (clip.start, clip.end) if isinstance(clip, Recording) else (nan, nan)
+            begin = 0.0 if isnan(start) else start
             for piece in found:
-                yield number, named(clip, number), begin, piece
+                until = end if isnan(piece.end) else begin + piece.end
+                yield number, named(clip, number), piece._replace(start=begin + piece.start, end=until)
 
     def _answered(self, asked: Sequence[_Asked]) -> list[Answer]:
         heard = [piece.samples for *_, piece in asked if piece.samples is not None]
         outputs = self.outputs(self.encoder.encode(heard)) if heard else iter(())
         answers = []
-        for number, clip, begin, piece in asked:
-            row = {"clip": clip, "start": begin + piece.start, "end": begin + piece.end}
+        for number, clip, piece in asked:
+            row = {"clip": clip, "start": piece.start, "end": piece.end}
             row |= dict.fromkeys(self.columns) if piece.samples is None else next(outputs)
             answers.append(Answer(number, row | {"status": piece.status, "reason": piece.reason}))
         return answers

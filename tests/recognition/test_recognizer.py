@@ -246,6 +246,19 @@ def test_a_stream_that_breaks_off_is_answered_up_to_there(recognizer, long):
     assert (last["status"], last["reason"]) == ("unreadable", "1000 NaN or infinite sample(s)")
 
 
+@pytest.mark.parametrize("cutting", ["none", "auto", "speech"])
+def test_what_has_no_sound_has_its_length_and_what_cannot_be_read_the_place_that_was_named(
+    recognizer, tmp_path, cutting
+):
+    soundfile.write(tmp_path / "a.wav", np.zeros(24_000), 16_000)
+    (tmp_path / "b.wav").write_bytes(b"no sound")
+    clips = [tmp_path / "a.wav", Recording(tmp_path / "a.wav", 0.25, 1.0), Recording(tmp_path / "b.wav", 0.25, 1.0)]
+    found = recognizer([*clips, tmp_path / "b.wav"], cutting)
+    assert found["status"].tolist() == ["no_speech", "no_speech", "unreadable", "unreadable"]
+    assert found["start"].tolist() == [0.0, 0.25, 0.25, 0.0]
+    assert found["end"].fillna(-1).tolist() == [1.5, 1.0, 1.0, -1]
+
+
 def test_the_answers_of_a_segment_of_a_file_are_placed_within_the_file(recognizer, long):
     whole, part = recognizer([long], "speech"), recognizer([Recording(long, 0.5, 5.0)], "speech")
     assert part["start"].iloc[0] == 0.5 and part["end"].iloc[-1] == 5.0
