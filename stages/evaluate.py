@@ -53,10 +53,12 @@ def main() -> None:
     if "emotion" in targets["audio"]:
         temperature = _read_json(AUDIO_MODEL / "config.json")["temperature"]
         audio, dev = targets["audio"]["emotion"], dev_answers.read(AUDIO_MODEL)
-        if not calibrated:
+        if not calibrated and dev is not None:
             dev = dev._replace(probabilities=uncalibrated(dev.probabilities, temperature))
-            temperature = None
-        statistics["audio"]["emotion"] |= calibration(audio, temperature) | {"selection": selection(audio, dev)}
+        temperature = temperature if calibrated else None
+        statistics["audio"]["emotion"] |= calibration(audio, temperature)
+        if dev is not None:
+            statistics["audio"]["emotion"]["selection"] = selection(audio, dev)
     if "vad" in targets["text"]:
         statistics["text"]["vad"] |= _read_json(predictions.ORIGINS)
     if "emotion" in targets["forest"]:

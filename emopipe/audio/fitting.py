@@ -60,7 +60,10 @@ def fit(
 
         targets = task.targets(rows)
         dataset = examples(rows["utterance"], targets, store, store.conditions)
-        return TrainingData(dataset, build, task.loss(optimisation, targets))
+        corpora = None
+        if optimisation.sampling == "corpus":
+            corpora = np.tile(pd.factorize(rows["corpus"])[0], len(store.conditions))
+        return TrainingData(dataset, build, task.loss(optimisation, targets), corpora)
 
     if is_first():
         print(f"{run.tracker.name}: {len(train)} training utterances, under {len(store.conditions)} condition(s)")

@@ -47,6 +47,7 @@ class Train(Optimisation):
 
     KEY = "train"
 
+    sampling: Literal["utterance", "corpus"]
     loss: Loss
     focal_gamma: Annotated[Number, Field(ge=0)]
     label_smoothing: Share

@@ -67,7 +67,7 @@ class Abstention:
         threshold, reason, largest, guarantee = min_confidence or 0.0, "", None, ""
         if coverage is not None:
             threshold = confidence_threshold(dev.probabilities, dev.speakers, coverage)
-            reason = f", with which {coverage:.0%} of the dev set is answered"
+            reason = f", with which {100 * coverage:g}% of the dev set is answered"
         if sets is not None:
             largest, guarantee = conformal_threshold(dev.probabilities, dev.targets, dev.speakers, sets)
         return cls(threshold, reason, largest, guarantee)
@@ -91,7 +91,10 @@ class Abstention:
             row = row | {"set": self._set(row) if row["status"] == "ok" else None}
         if row["status"] != "ok" or not row.get("confidence", 1.0) < self.threshold:
             return row
-        reason = f"confidence {row['confidence']:.2f} is below {self.threshold:.2f}{self.reason}"
+        found, digits = row["confidence"], 2
+        while f"{found:.{digits}f}" == f"{self.threshold:.{digits}f}" and digits < 17:
+            digits += 1  # two numbers that read the same would explain nothing
+        reason = f"confidence {found:.{digits}f} is below {self.threshold:.{digits}f}{self.reason}"
         return row | {"emotion": None, "status": "abstained", "reason": reason}
 
     def _set(self, row: Row) -> str:

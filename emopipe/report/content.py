@@ -203,8 +203,8 @@ def _audio(statistics: dict[str, Any], model: dict[str, Any] | None) -> Iterator
             "Accuracy of the test utterances by how confident the model is. Grey bars: share of the utterances with "
             "that confidence; grey line: before the temperature.",
         )
-        chosen = part["selection"]
-        curve = Figure(
+        chosen = part.get("selection")  # of a model whose answers for dev are stored
+        curve = chosen and Figure(
             "risk_coverage",
             "Curve of risk and coverage: the share of wrong answers by the share of answers that are given; "
             f"area {chosen['aurc']:.3f}",
@@ -218,9 +218,11 @@ def _audio(statistics: dict[str, Any], model: dict[str, Any] | None) -> Iterator
             Fold("Recall of each emotion", [], [tables.recalls(part["intervals"]["trained"])]),
             _against(part),
             Fold("Calibration", words if worse else [], [tables.calibration(found)]),
-            Fold("Leaving answers out", [sentences.sets(chosen["sets"])], [tables.selection(chosen)]),
         )
-        figures = (reliability, curve, tsne)
+        if chosen:
+            words = [sentences.sets(chosen["sets"], model["train"]["refit"])]
+            folds += (Fold("Leaving answers out", words, [tables.selection(chosen)]),)
+        figures = (reliability, curve, tsne) if chosen else (reliability, tsne)
         yield Section("audio", "Audio", [sentences.question(model)], figures=figures, folds=folds)
     elif part := statistics.get("vad"):
         folds = (Fold("All scores", [], [tables.ratings(part["intervals"]["trained"])]), _against(part))

@@ -140,22 +140,30 @@ def evaluation(part: Mapping[str, Any], classified: bool) -> str:
     return found + (zero_shot if "zero_shot" in part["intervals"] else "")
 
 
-def sets(found: Mapping[str, Any]) -> str:
+def sets(found: Mapping[str, Any], refit: str) -> str:
     """Return what the sets of emotions that cannot be ruled out are like.
 
     Args:
         found: ``sets`` of :func:`emopipe.scoring.statistics.selection`
+        refit: as in params.yaml; other than ``none``: the thresholds are those of another training
     """
     promised = (
         "for an utterance of a new speaker"
         if found["guarantee"] == "speaker"
         else "for utterances like those of the dev set; too few speakers are known there for a promise about new ones"
     )
+    worst = "" if found["worst"] is None else f", in {found['worst']:.1%} of those of the worst speaker,"
+    again = (
+        ""
+        if refit == "none"
+        else "That is of the networks before they were trained anew on train and dev together: for the final model, "
+        "which has no dev set of its own, it is not proven. "
+    )
     return (
         f"Sets of emotions that are to hold the true one in {found['share']:.0%} of the cases hold it in "
-        f"{found['covered']:.1%} of the test utterances, in {found['worst']:.1%} of those of the worst speaker, and "
-        f"have {found['size']:.2f} of {found['labels']} emotions on average. The share is promised {promised}. Nothing "
-        "is promised for other corpora, languages or microphones."
+        f"{found['covered']:.1%} of the test utterances{worst} and "
+        f"have {found['size']:.2f} of {found['labels']} emotions on average. The share is promised {promised}. {again}"
+        "Nothing is promised for other corpora, languages or microphones."
     )
 
 

@@ -53,6 +53,18 @@ def read(folder: Path) -> DevAnswers | None:
         found = load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a whole file of tensors: {error}; fetch or train the model again") from None
-    if set(found) != set(DevAnswers._fields) or len({len(values) for values in found.values()}) > 1:
+    if set(found) != set(DevAnswers._fields) or not _whole(**found):
         raise UserError(f"{path}: not the answers for a dev set; fetch or train the model again")
     return DevAnswers(**found)
+
+
+def _whole(probabilities: np.ndarray, targets: np.ndarray, speakers: np.ndarray) -> bool:
+    """Return whether every utterance has a probability of each label, one of the labels and a speaker."""
+    if (
+        probabilities.ndim != 2
+        or not probabilities.size
+        or not targets.shape == speakers.shape == probabilities.shape[:1]
+    ):
+        return False
+    within = (targets >= 0) & (targets < probabilities.shape[1])
+    return bool(np.isfinite(probabilities).all() and within.all())

@@ -55,8 +55,9 @@ def conformal_threshold(
     The score of an utterance is that of its true class (Sadinle, Lei and Wasserman, "Least ambiguous set-valued
     classifiers with bounded error levels", JASA 114, 2019), the threshold its conformal quantile. Where K speakers with
     N_k utterances each are known, a score has the weight 1 / ((K + 1) N_k), and 1 / (K + 1) lies at infinity: a set
-    then holds the truth of a new speaker's utterance with that probability (Dunn, Wasserman and Ramdas,
-    "Distribution-free prediction sets for two-layer hierarchical models", JASA 118, 2023). That takes K ≥ c / (1 − c)
+    then holds the truth of a new speaker's utterance with that probability (Lee, Barber and Willett, "Distribution-free
+    inference with hierarchical data", arXiv 2306.06342, 2023; without the mass at infinity it is the pooling of Dunn,
+    Wasserman and Ramdas, JASA 118, 2023, whose coverage is asymptotic). That takes K ≥ c / (1 − c)
     speakers. With fewer, or where one is unknown, every one of n utterances has the weight 1 / (n + 1), and the
     probability is that for utterances alone: of a new speaker it may be less.
 

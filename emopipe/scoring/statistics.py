@@ -115,7 +115,7 @@ def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
         right answers come first; ``curve``, some of its points; ``answered``: by the coverage that was asked for, the
         ``threshold``, the share ``covered``, and accuracy and UAR of that; ``sets``: the share that was asked for,
         whom it is promised for (``guarantee``), the share that holds the truth (``covered``), that of the speaker with
-        the lowest (``worst``), and the mean ``size``
+        the lowest (``worst``; None where no speaker is known), and the mean ``size``
     """
     probabilities, classes = target.probabilities[TRAINED], target.classes
     coverage, risk = risk_coverage(probabilities, classes)
@@ -137,6 +137,7 @@ def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
     inside = prediction_sets(probabilities, largest)
     held = pd.Series(inside[np.arange(len(classes)), classes])
     speakers = target.utterances["speaker"].to_numpy()
+    known = speakers != ""
     return {
         "aurc": float(risk.mean()),
         "aurc_perfect": float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean()),
@@ -146,7 +147,7 @@ def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
             "share": SETS,
             "guarantee": guarantee,
             "covered": float(held.mean()),
-            "worst": float(held.groupby(speakers).mean().min()),
+            "worst": float(held[known].groupby(speakers[known]).mean().min()) if known.any() else None,
             "size": float(inside.sum(axis=1).mean()),
             "labels": inside.shape[1],
         },

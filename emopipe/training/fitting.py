@@ -52,6 +52,7 @@ class TrainingData(NamedTuple):
     dataset: ExampleDataset
     build: Callable[[], Network]  # untrained; random weights are drawn anew every time
     loss: Loss
+    groups: Sequence[int] | None = None  # of the examples: an epoch draws as many of each; None: every example once
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,12 @@ def _member(
     recipe = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
     tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
     run = replace(run, tracker=tracker, checkpoints=run.checkpoints / f"member-{number + 1}")
-    model, epoch, outputs = None, recipe.settings.epochs, None
-    if number == 0 or recipe.settings.refit != "all_epochs":
+    settings, model, epoch, outputs = recipe.settings, None, recipe.settings.epochs, None
+    if number == 0 or settings.refit != "all_epochs":
         model, epoch = fit(recipe, train, dev, run)
-        outputs = predict(model, dev, recipe.collate, recipe.settings.batch_size, run.device)
+        outputs = predict(model, dev, recipe.collate, settings.batch_size, run.device)
     if train_and_dev is not None:
-        model, epoch = refit(recipe, train_and_dev, epoch, run)
+        model, epoch = refit(recipe, train_and_dev, settings.epochs if settings.refit == "all_epochs" else epoch, run)
     return _Member(model, epoch, outputs)
 
 
@@ -240,6 +241,7 @@ def _trainer(
         data.loss,
         recipe.augment,
         WeightAverage(settings.weight_average, steps * settings.epochs),
+        data.groups,
         model=model,
         args=arguments,
         train_dataset=data.dataset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,20 @@ class ByLength(Sampler[int]):
     However many processes share a batch, it is the same, whatever random numbers each has used up.
     """
 
-    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+    def __init__(self, batch_size: int, lengths: list[int], seed: int, groups: Sequence[int] | None = None) -> None:
+        """Take what there is to draw from.
+
+        Args:
+            batch_size: of all processes together
+            lengths: of the examples
+            seed: of the training
+            groups: numbers of the group of each example; an epoch draws as many of each group, and as many as there are
+                examples. None: it draws every example once
+        """
         self.batch_size = batch_size
         self.lengths = lengths
         self.seed = seed
+        self.groups = None if groups is None else torch.as_tensor(groups)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -44,7 +54,29 @@ class ByLength(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 2**20 + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+        drawn = range(len(self)) if self.groups is None else balanced(self.groups, generator).tolist()
+        lengths = [self.lengths[row] for row in drawn]
+        return (drawn[i] for i in get_length_grouped_indices(lengths, self.batch_size, generator=generator))
+
+
+def balanced(groups: Tensor, generator: torch.Generator) -> Tensor:
+    """Return rows, as many as there are, with the same number of every group but for one.
+
+    Of a group no row comes again before all others have come as often.
+
+    Args:
+        groups: numbers of the group of each row, [rows]
+        generator: of the order
+    """
+    names = groups.unique()
+    names = names[torch.randperm(len(names), generator=generator)]  # whose turn it is to have one more
+    drawn = []
+    for number, name in enumerate(names.tolist()):
+        rows = (groups == name).nonzero().flatten()
+        count = len(groups) // len(names) + (number < len(groups) % len(names))
+        orders = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-count // len(rows)))]
+        drawn.append(torch.cat(orders)[:count] if orders else rows[:0])
+    return torch.cat(drawn)
 
 
 class OneDevice(TrainingArguments):
@@ -63,9 +95,17 @@ class OneDevice(TrainingArguments):
 class BranchTrainer(Trainer):
     """A Trainer with the loss of a branch, over the batch of all processes, that evaluates averaged weights."""
 
-    def __init__(self, loss: Loss, augment: Augment | None, average: WeightAverage, **settings: Any) -> None:
+    def __init__(
+        self,
+        loss: Loss,
+        augment: Augment | None,
+        average: WeightAverage,
+        groups: Sequence[int] | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(**settings)
         self.loss = loss
+        self.groups = groups  # of the training examples, of which an epoch draws as many
         self.augment = augment
         self.average = average
         self.add_callback(average)
@@ -99,7 +139,8 @@ class BranchTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: ExampleDataset | None = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
-        return ByLength(self.args.train_batch_size * ranks.world_size(), dataset.lengths, self.args.seed)
+        batch_size = self.args.train_batch_size * ranks.world_size()
+        return ByLength(batch_size, dataset.lengths, self.args.seed, self.groups)
 
 
 def _without_labels(batch: Batch) -> Batch:

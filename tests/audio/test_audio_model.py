@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
@@ -25,6 +27,7 @@ from emopipe.training.data import predict
 from emopipe.training.devices import set_up
 from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker
+from emopipe.training.trainer import ByLength
 from helpers.clips import clip
 from helpers.noises import RUNTIME, encoded, model_settings, train_settings
 
@@ -120,6 +123,34 @@ def trained(data, folder, where: Path, **changes):
     made = fit(parts["train"], parts["dev"], settings, training, opened, run)
     sets = {name: examples(part["utterance"], made.task.targets(part), opened) for name, part in parts.items()}
     return made, sets, Collate(opened, settings), tracker, made.epochs[0], device
+
+
+@pytest.mark.parametrize("sampling", ["utterance", "corpus"])
+def test_corpora_are_drawn_alike_where_that_is_asked_for(data, folder, tmp_path, monkeypatch, sampling):
+    opened, rows = data
+    rows = rows.assign(corpus=np.where(np.arange(len(rows)) % 5, "large", "small"))
+    taken = []
+
+    class Spied(ByLength):
+        def __iter__(self):
+            order = list(super().__iter__())
+            taken.append(order)
+            return iter(order)
+
+    monkeypatch.setattr("emopipe.training.trainer.ByLength", Spied)
+    train, dev = (rows[rows["split"] == name] for name in ("train", "dev"))
+    training = train_settings(refit="all_epochs", mixup=0.0, epochs=2, sampling=sampling)
+    run = Run(set_up(RUNTIME, 1), Tracker("test"), tmp_path / "checkpoints")
+    fit(train, dev, model_settings(folder, features="frozen"), training, opened, run)
+    assert len(taken) == 4
+    for order, drawn_from in zip(taken, [train, train, *[pd.concat([train, dev])] * 2], strict=True):
+        corpora = Counter(drawn_from["corpus"].iloc[row] for row in order)
+        own = drawn_from["corpus"].value_counts()
+        assert corpora.total() == len(drawn_from)
+        if sampling == "corpus":
+            assert abs(corpora["small"] - corpora["large"]) <= 1 < own["large"] - own["small"]
+        else:
+            assert dict(corpora) == own.to_dict()
 
 
 @pytest.mark.parametrize(

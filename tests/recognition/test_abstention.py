@@ -99,3 +99,9 @@ def test_without_a_wish_rows_stay_as_they_are():
 def test_what_cannot_be_is_named(trained, wish, message):
     with pytest.raises(UserError, match=message):
         Abstention.of(trained, **wish)
+
+
+def test_a_reason_is_true_to_the_last_digit():
+    row = {"emotion": "anger", "confidence": 0.5199, "p_anger": 0.5199, "status": "ok", "reason": ""}
+    assert Abstention.of(model(None), min_confidence=0.5201)(row)["reason"] == "confidence 0.5199 is below 0.5201"
+    assert "99.5% of the dev set" in Abstention.of(model(answers(0)), coverage=0.995).reason

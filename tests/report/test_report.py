@@ -433,3 +433,22 @@ def test_it_prints(made, tmp_path):
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert len(pdf) > 50_000
+
+
+def test_a_model_without_thresholds_is_reported_without_them(tmp_path):
+    results.write(tmp_path, results.rows(), None)
+    path, found = tmp_path / predictions.STATISTICS, statistics(tmp_path)
+    del found["audio"]["emotion"]["selection"]
+    path.write_text(json.dumps(found))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        plot.main()
+    text = Page((tmp_path / plot.REPORT).read_text(encoding="utf-8")).text
+    assert "Calibration" in text and "Leaving answers out" not in text
+
+
+def test_what_is_promised_is_said_with_its_limits():
+    sets = {"share": 0.9, "guarantee": "speaker", "covered": 0.92, "worst": 0.8, "size": 1.5, "labels": 4}
+    assert "not proven" in sentences.sets(sets, "all_epochs") and "not proven" not in sentences.sets(sets, "none")
+    assert "worst speaker" in sentences.sets(sets, "none")
+    assert "worst speaker" not in sentences.sets(sets | {"worst": None}, "none")

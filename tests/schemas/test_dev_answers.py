@@ -30,7 +30,10 @@ def test_other_files_are_refused(tmp_path):
     path.write_bytes(b"no tensors at all")
     with pytest.raises(UserError, match="not a whole file of tensors"):
         dev_answers.read(tmp_path)
-    for content in ({"targets": FOUND.targets}, FOUND._asdict() | {"speakers": FOUND.speakers[:2]}):
+    own, none = FOUND._asdict(), {name: values[:0] for name, values in FOUND._asdict().items()}
+    others = {"probabilities": np.full_like(FOUND.probabilities, np.nan)}, {"targets": FOUND.targets + 99}
+    halves = {"speakers": FOUND.speakers[:2]}, {"probabilities": FOUND.probabilities[:, 0]}
+    for content in ({"targets": FOUND.targets}, none, *(own | change for change in (*halves, *others))):
         save_file(content, path)
         with pytest.raises(UserError, match="not the answers for a dev set"):
             dev_answers.read(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import audmetric
 import numpy as np
@@ -278,4 +279,6 @@ def test_thresholds_come_from_dev_and_what_they_give_from_the_test_set(targets):
     assert found["curve"][-1] == {"coverage": 1.0, "risk": pytest.approx((chances.argmax(1) != truth).mean())}
     nobody = selection(target, dev._replace(probabilities=np.eye(3)[dev.targets]))["answered"]["0.9"]
     assert (nobody["covered"], nobody["accuracy"]) == (0.0, None)
+    strangers = replace(target, utterances=target.utterances.assign(speaker=""))
+    assert selection(strangers, dev)["sets"] == sets | {"worst": None}
     json.dumps(found, allow_nan=False)

@@ -191,3 +191,14 @@ def test_scoring_needs_no_network_and_writes_the_same_bytes(project: Path):
         ]
         written.append({path: path.read_bytes() for path in [*predictions.EMOTION.parent.iterdir(), evaluate.METRICS]})
     assert written[0] == written[1]
+
+
+def test_a_model_whose_answers_for_dev_were_not_stored_is_scored_without_thresholds(project: Path):
+    (Path("models/audio") / dev_answers.NAME).unlink()
+    for calibrated in (True, False):
+        parameters = yaml.safe_load(Path("params.yaml").read_text())
+        parameters["evaluate"]["temperature"] = calibrated
+        Path("params.yaml").write_text(yaml.safe_dump(parameters))
+        found = run()[1]["audio"]["emotion"]
+        assert "selection" not in found
+        assert found["calibration"]["temperature"] == (1.5 if calibrated else None)

@@ -73,7 +73,9 @@ def test_the_temperature_is_that_of_members_that_were_not_trained_on_dev(data, f
     assert kept.temperature == best.temperature == pytest.approx(own, rel=1e-4)
     assert other != pytest.approx(own, rel=1e-2)
     first, _ = fitted("none", ensemble_size=1)
-    assert fitted("all_epochs")[0].temperature == first.temperature  # the others were not trained without dev
+    everything, _ = fitted("all_epochs")
+    assert everything.temperature == first.temperature  # the others were not trained without dev
+    assert first.epochs[0] < 3 and everything.epochs == [3, 3]  # dev selects nothing
 
 
 @pytest.mark.parametrize("refit", ["none", "all_epochs"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -172,6 +175,33 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1, 2)}) == 6
     spread = [max(batch) - min(batch) for batch in np.array_split([lengths[i] for i in order(0, 0)][:96], 12)]
     assert np.mean(spread) < 20  # of 49
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 3))
+def test_an_epoch_may_draw_as_many_of_every_group_and_all_of_it_before_any_twice(groups, epoch):
+    sampler = ByLength(4, list(range(len(groups))), 1, groups)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == len(groups) and drawn == list(sampler)
+    counts = Counter(groups[row] for row in drawn)
+    shares = [counts[group] for group in set(groups)]
+    assert max(shares) - min(shares) <= 1
+    times = Counter(drawn)
+    for group in set(groups):
+        rows = [times[row] for row, own in enumerate(groups) if own == group]
+        assert max(rows) - min(rows) <= 1
+
+
+def test_what_is_drawn_of_large_groups_changes_from_epoch_to_epoch_and_batches_are_of_a_length():
+    lengths = examples(400, 5).lengths
+    groups = [0] * 380 + [1] * 20
+    sampler, seen, spread = ByLength(8, lengths, 1, groups), set(), []
+    for epoch in range(6):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        seen |= set(order)
+        spread += [max(batch) - min(batch) for batch in np.array_split([lengths[row] for row in order], 50)]
+    assert len(seen) > 380 and np.mean(spread) < 20
 
 
 def test_restarts_are_those_of_pytorch_after_a_warm_up():
