@@ -28,7 +28,8 @@ from emopipe.commands import publish
 from emopipe.io.errors import UserError
 from emopipe.report.formatting import score
 from emopipe.results.scores import headline
-from emopipe.schemas import predictions
+from emopipe.schemas import dev_answers, predictions
+from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.training.networks import Ensemble
 from helpers import results
 from helpers.paths import ROOT
@@ -85,7 +86,8 @@ def untrained(backbone, rows, targets):
         AudioModel(settings, blocks, deepcopy(layers), loaded.dim, task.outputs) for _ in range(settings.ensemble_size)
     ]
     temperature = None if targets else 1.5
-    return Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12])
+    dev = None if targets else DevAnswers(np.full((6, 4), 0.25), np.arange(6) % 4, np.arange(6) % 3)
+    return Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12], dev)
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +111,10 @@ def either(request):
     return request.getfixturevalue(request.param)
 
 
-def test_three_files_go_there_in_one_commit_byte_for_byte(either, there):
-    where, commit, _, printed = either
-    assert sorted(commit) == FILES
-    for name in publish.FILES:
+def test_the_model_goes_there_in_one_commit_byte_for_byte(either, there):
+    where, commit, trained, printed = either
+    assert sorted(commit) == sorted(FILES + ([dev_answers.NAME] if trained.dev else []))
+    for name in set(commit) - {"README.md"}:
         assert commit[name] == (where / "models/audio" / name).read_bytes()
     assert there.tokens == {"Bearer hf_secret"}
     assert printed == f"{there.url}/{REPOSITORY}/commit/{'1' * 40}\n"
