@@ -75,15 +75,16 @@ def fit(
         optimisation,
         partial(mixed, alpha=optimisation.mixup) if optimisation.mixup else None,
     )
-    dev_set = examples(dev["utterance"], task.targets(dev), store)
+    targets = task.targets(dev)
+    dev_set = examples(dev["utterance"], targets, store)
     members = settings.ensemble_size
     train_and_dev = None
     if optimisation.refit != "none":
         train_and_dev = [training_data(pd.concat([train, dev]))] * members
     with single_thread() if settings.features == "frozen" else nullcontext():  # a head is too small for several
         found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
-    temperature = task.temperature(found.dev_outputs, task.targets(dev))
-    answers = None if temperature is None else _answers(found.dev_outputs, temperature, task.targets(dev), dev)
+    temperature = task.temperature(found.dev_outputs, targets)
+    answers = None if temperature is None else _answers(found.dev_outputs, temperature, targets, dev)
     return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs, answers)
 
 

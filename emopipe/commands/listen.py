@@ -12,7 +12,6 @@ are those of `emopipe predict` for a file of the same sound. An answer comes whe
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from queue import SimpleQueue
@@ -22,6 +21,7 @@ import numpy as np
 
 from emopipe.commands.predict import add_cutting, cutting_of
 from emopipe.io.errors import UserError
+from emopipe.recognition import annotations, tables
 
 BYTES = 1 << 16  # read at most at a time
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source", nargs="?", choices=["-"], metavar="-", help="samples on standard input: 16 bit, little-endian"
     )
     parser.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="of the samples; 16000 by default")
-    parser.add_argument("--channels", type=int, default=1, help="whose mean is heard; 1 by default")
+    parser.add_argument("--channels", type=int, default=1, help="whose mean is taken; 1 by default")
     parser.add_argument("--microphone", metavar="NAME", help="by default the system's")
     parser.add_argument("--model", default="models/audio", help="a folder or a repository of the Hugging Face hub")
     parser.add_argument("--revision", help="of the repository: a branch, a tag or a commit")
@@ -55,27 +55,19 @@ def run(arguments: argparse.Namespace) -> None:
     recognizer = Recognizer.load(arguments.model, arguments.revision, arguments.device)
     source = _standard_input if arguments.source else _microphone
     for answer in recognizer.stream(source(arguments), arguments.rate, cutting):
-        if line := json.dumps(_finite(answer)) if arguments.format == "jsonl" else _words(answer):
-            print(line, flush=True)
-
-
-def _finite(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if value != value else value for name, value in answer.items()}  # NaN alone differs from itself
+        if arguments.format == "jsonl":
+            tables.write([answer], tables.typed(answer), "jsonl", sys.stdout)
+        elif line := _words(answer):
+            print(line)
+        sys.stdout.flush()
 
 
 def _words(answer: dict[str, Any]) -> str:
-    """Return an answer as a line for people; empty where nothing was said."""
-    place = f"{answer['start']:8.2f} to {answer['end']:8.2f} s"
-    match answer["status"]:
-        case "ok" if "emotion" in answer:
-            return f"{place}  {answer['emotion']} {answer['confidence']:.2f}"
-        case "ok":
-            ratings = (f"{name} {answer[name]:.1f}" for name in answer if name in ("valence", "arousal", "dominance"))
-            return f"{place}  {', '.join(ratings)}"
-        case "unreadable":
-            return f"{place}  {answer['reason']}"
-        case _:
-            return ""
+    """Return an answer as a line for people; empty where there is none."""
+    words = answer["reason"] if answer["status"] == "unreadable" else annotations.in_words(answer)
+    if words and answer.get("confidence") is not None:
+        words += f" {answer['confidence']:.2f}"
+    return words and f"{answer['start']:8.2f} to {answer['end']:8.2f} s  {words}"
 
 
 def _standard_input(arguments: argparse.Namespace) -> Iterator[np.ndarray]:
@@ -101,12 +93,12 @@ def _microphone(arguments: argparse.Namespace) -> Iterator[np.ndarray]:
         raise UserError("no package sounddevice, for a microphone; `pip install 'emopipe[microphone]'`") from None
     except OSError as error:
         raise UserError(f"no microphone: {error}; install PortAudio (libportaudio2), or give samples: -") from None
-    heard: SimpleQueue[np.ndarray] = SimpleQueue()
+    chunks: SimpleQueue[np.ndarray] = SimpleQueue()
 
     def take(samples: np.ndarray, _frames: int, _time: object, status: sounddevice.CallbackFlags) -> None:
         if status.input_overflow:
             print("some sound was lost: the machine is too busy", file=sys.stderr)
-        heard.put(samples.copy())
+        chunks.put(samples.copy())
 
     try:
         with sounddevice.InputStream(
@@ -114,7 +106,7 @@ def _microphone(arguments: argparse.Namespace) -> Iterator[np.ndarray]:
         ):
             print("listening; Ctrl-C ends it", file=sys.stderr)
             while True:
-                yield heard.get()
+                yield chunks.get()
     except KeyboardInterrupt:
         return  # what was said last is still answered
     except (sounddevice.PortAudioError, ValueError) as error:

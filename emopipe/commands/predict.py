@@ -13,7 +13,7 @@ A recording that the model hears at once is a row, if there is speech in it; a l
 speech and for all that lies between. Start and end in seconds; emotion and its calibrated confidence with the
 probability of every emotion, or the dimensions from 1 to 5; spread, by how much the members of an ensemble disagree;
 status ok, abstained, no_speech, too_short or unreadable, and the reason. The exit code is 0 if everything was answered,
-held no speech, or was not certain enough for the threshold that was asked for.
+held no speech, or was not certain enough for the threshold that was set.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ Row = dict[str, Any]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a recording, a folder of them, or a table, my.csv")
-    asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--text", action="store_true", help="the paths are files of texts, or - for standard input")
-    asked.add_argument("--both", action="store_true", help="tables of recordings and what is said in them")
+    inputs = parser.add_mutually_exclusive_group()
+    inputs.add_argument("--text", action="store_true", help="the paths are files of texts, or - for standard input")
+    inputs.add_argument("--both", action="store_true", help="tables of recordings and what is said in them")
     parser.add_argument("--model", help="a folder, or of audio models a repository of the Hugging Face hub; by default "
         "models/audio, with --text models/text, with --both models")  # fmt: skip
     parser.add_argument("--revision", help="of the repository: a branch, a tag or a commit")
@@ -124,33 +124,33 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: if the model or a path is not there; at the end, if something could not be answered
     """
     kind = _kind(arguments)
-    asked = _texts(arguments) if arguments.text else _pairs(arguments) if arguments.both else _recordings(arguments)
+    request = _texts(arguments) if arguments.text else _pairs(arguments) if arguments.both else _recordings(arguments)
     found: Iterable[list[Row]]
-    if journal := _journal(arguments, asked):
-        with tqdm(total=len(asked.items), unit=asked.unit, disable=None) as shown:
-            for done in journal.fill(asked.items, asked.key, asked.answers):
+    if journal := _journal(arguments, request):
+        with tqdm(total=len(request.items), unit=request.unit, disable=None) as shown:
+            for done in journal.fill(request.items, request.key, request.answers):
                 shown.update(done - shown.n)
         found = journal
     else:
-        groups = groupby(asked.answers(asked.items), key=lambda answer: answer.number)
+        groups = groupby(request.answers(request.items), key=lambda answer: answer.number)
         found = ([answer.row for answer in group] for _, group in groups)
     statuses: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
-    rows = _rows(asked, found, statuses, outcomes)
+    rows = _rows(request, found, statuses, outcomes)
     if kind in tables.KINDS:
-        tables.write(rows, _columns(asked), kind, arguments.output or sys.stdout)
+        tables.write(rows, _columns(request), kind, arguments.output or sys.stdout)
     else:
         deque(rows, maxlen=0)
-        _write_documents(asked, journal, kind, arguments.output)
+        _write_documents(request, journal, kind, arguments.output)
     if arguments.summary is not None:
-        _write_summaries(asked, journal, arguments.summary)
+        _write_summaries(request, journal, arguments.summary)
     if arguments.plot is not None:
-        _draw(asked, journal, arguments.plot)
+        _draw(request, journal, arguments.plot)
     if journal:
         journal.remove()
     print(", ".join(f"{number} {status}" for status, number in statuses.most_common()), file=sys.stderr)
     if failed := sum(number for status, number in outcomes.items() if status not in ANSWERED):
-        raise UserError(f"{failed} of {len(asked.items)} {asked.unit}s could not be answered; their rows say why")
+        raise UserError(f"{failed} of {len(request.items)} {request.unit}s could not be answered; their rows say why")
 
 
 def _kind(arguments: argparse.Namespace) -> str:
@@ -189,8 +189,8 @@ def _kind(arguments: argparse.Namespace) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be answered, and by whom."""
+class Request:
+    """What is to be predicted, and by which model."""
 
     unit: str  # what an item is called
     items: Sequence[Any]
@@ -199,30 +199,32 @@ class Asked:
     columns: list[str]  # of an answer
     key: Callable[[Any], str]
     answers: Callable[[Iterable[Any]], Iterator[Answer]]
-    settings: Row  # on which the answers depend
+    models: Sequence[Path]  # folders and files
+    settings: Row  # on which the answers depend beside these
     abstain: Callable[[Row], Row] = dict
 
 
-def _recordings(arguments: argparse.Namespace) -> Asked:
+def _recordings(arguments: argparse.Namespace) -> Request:
     cutting = cutting_of(arguments)
     from emopipe.recognition.inputs import inputs
 
     each = arguments.channels == "each"
-    asked = list(_each_channel(inputs(arguments.paths)) if each else inputs(arguments.paths))
+    named = list(_each_channel(inputs(arguments.paths)) if each else inputs(arguments.paths))
     from emopipe.recognition.abstention import Abstention
     from emopipe.recognition.speech import Recognizer  # PyTorch, once the arguments are in order
 
     recognizer = Recognizer.load(arguments.model or "models/audio", arguments.revision, arguments.device)
     abstain = Abstention.of(recognizer.trained, arguments.coverage, arguments.min_confidence, arguments.sets)
-    return Asked(
+    return Request(
         "recording",
-        [one.recording for one in asked],
-        [_beginning(one, arguments.format == "audformat") for one in asked],
+        [one.recording for one in named],
+        [_beginning(one, arguments.format == "audformat") for one in named],
         {"file": str, "start": float, "end": float} | ({"channel": int} if each else {}),
         [*recognizer.columns[:1], *abstain.columns, *recognizer.columns[1:]],
         recording_key,
         partial(recognizer.answers, cutting=cutting),
-        {"model": recognizer.identity, "device": recognizer.encoder.device.type, "cutting": asdict(cutting)},
+        [recognizer.folder],
+        {"device": recognizer.encoder.device.type, "cutting": asdict(cutting)},
         abstain,
     )
 
@@ -233,9 +235,9 @@ def _beginning(one: Input, resolved: bool) -> Row:
     return file | one.columns | (file if resolved else {})
 
 
-def _each_channel(asked: Iterable[Input]) -> Iterator[Input]:
+def _each_channel(named: Iterable[Input]) -> Iterator[Input]:
     """Yield every channel of every recording; of one that cannot be opened nothing but itself."""
-    for one in asked:
+    for one in named:
         try:
             count = channels(one.recording.path)
         except RejectedError:
@@ -245,7 +247,7 @@ def _each_channel(asked: Iterable[Input]) -> Iterator[Input]:
             yield one._replace(recording=recording, columns=one.columns | {"channel": channel})
 
 
-def _texts(arguments: argparse.Namespace) -> Asked:
+def _texts(arguments: argparse.Namespace) -> Request:
     from emopipe.recognition.texts import texts
 
     lines = list(texts(arguments.paths))
@@ -253,7 +255,7 @@ def _texts(arguments: argparse.Namespace) -> Asked:
 
     model = Path(arguments.model or "models/text").expanduser()
     recognizer = TextRecognizer.load(model, device=arguments.device)
-    return Asked(
+    return Request(
         "text",
         [line.text for line in lines],
         [line.columns for line in lines],
@@ -261,29 +263,31 @@ def _texts(arguments: argparse.Namespace) -> Asked:
         recognizer.columns,
         text_key,
         lambda items: _numbered(recognizer.answers(items)),
-        {"model": _identity(model, model.parent / "forest.skops"), "device": recognizer.device.type},
+        [model, model.parent / "forest.skops"],
+        {"device": recognizer.device.type},
     )
 
 
-def _pairs(arguments: argparse.Namespace) -> Asked:
+def _pairs(arguments: argparse.Namespace) -> Request:
     from emopipe.recognition.inputs import inputs, transcript
 
-    asked = list(inputs(arguments.paths))
-    pairs = [(one.recording, transcript(one)) for one in asked]
+    named = list(inputs(arguments.paths))
+    pairs = [(one.recording, transcript(one)) for one in named]
     from emopipe.recognition.both import BothRecognizer
 
     folder = Path(arguments.model or "models").expanduser()
     models = folder / "audio", folder / "text", folder / "forest.skops"
     recognizer = BothRecognizer.load(*models, device=arguments.device)
-    return Asked(
+    return Request(
         "recording",
         pairs,
-        [{"file": str(one.recording.path)} | one.columns for one in asked],
+        [{"file": str(one.recording.path)} | one.columns for one in named],
         {"file": str},
         recognizer.columns,
         lambda pair: recording_key(pair[0]) + text_key(pair[1]),
         lambda items: _numbered(recognizer.answers(items)),
-        {"model": _identity(*models), "device": recognizer.text.device.type},
+        models,
+        {"device": recognizer.text.device.type},
     )
 
 
@@ -291,29 +295,30 @@ def _numbered(rows: Iterable[Row]) -> Iterator[Answer]:
     return (Answer(number, row) for number, row in enumerate(rows))
 
 
-def _identity(*paths: Path) -> str:
+def _identity(paths: Sequence[Path]) -> str:
     """Return what tells models from all others; those that are folders by their files."""
     files = (file for path in paths for file in (sorted(path.glob("*.*")) if path.is_dir() else [path]))
     return " ".join(fingerprint(file) for file in files if file.is_file())
 
 
-def _journal(arguments: argparse.Namespace, asked: Asked) -> Journal | None:
+def _journal(arguments: argparse.Namespace, request: Request) -> Journal | None:
     """Return where answers are kept until all are there; None where they go to the terminal as they come."""
     first = arguments.output or arguments.summary or arguments.plot
     if first is None:
         return None
     path = first.with_name(f"{first.name}.part.jsonl")
-    journal = Journal(path, {"version": VERSION} | asked.settings, arguments.restart)
+    settings = {"version": VERSION, "model": _identity(request.models)} | request.settings
+    journal = Journal(path, settings, arguments.restart)
     if journal.found:
-        print(f"{path}: going on with a run that was stopped after {journal.found} {asked.unit}s", file=sys.stderr)
+        print(f"{path}: going on with a run that was stopped after {journal.found} {request.unit}s", file=sys.stderr)
     return journal
 
 
-def _columns(asked: Asked) -> dict[str, type]:
+def _columns(request: Request) -> dict[str, type]:
     """Return the columns of all rows: the place of a segment, what tables hold beside that, and the answer."""
-    own = {name: str for row in asked.own for name in row}
-    answers = tables.typed([*asked.columns, "status", "reason"])
-    return asked.place | (own | asked.place) | {_free(name, own): kind for name, kind in answers.items()}
+    own = {name: str for row in request.own for name in row}
+    answers = tables.typed([*request.columns, "status", "reason"])
+    return request.place | (own | request.place) | {_free(name, own): kind for name, kind in answers.items()}
 
 
 def _free(name: str, taken: Container[str]) -> str:
@@ -321,12 +326,14 @@ def _free(name: str, taken: Container[str]) -> str:
     return f"predicted_{name}" if name in taken else name
 
 
-def _rows(asked: Asked, found: Iterable[list[Row]], statuses: Counter[str], outcomes: Counter[str]) -> Iterator[Row]:
+def _rows(
+    request: Request, found: Iterable[list[Row]], statuses: Counter[str], outcomes: Counter[str]
+) -> Iterator[Row]:
     """Yield the rows of all items, and count what became of the segments and of the items."""
-    own = {name for row in asked.own for name in row}
-    names = {name: _free(name, own) for name in (*asked.columns, "status", "reason")}
-    for begins, parts in zip(asked.own, found, strict=True):
-        rows = [asked.abstain(part) for part in parts]
+    own = {name for row in request.own for name in row}
+    names = {name: _free(name, own) for name in (*request.columns, "status", "reason")}
+    for begins, parts in zip(request.own, found, strict=True):
+        rows = [request.abstain(part) for part in parts]
         outcomes[outcome(rows)[0]] += 1
         for row in rows:
             statuses[row["status"]] += 1
@@ -334,53 +341,58 @@ def _rows(asked: Asked, found: Iterable[list[Row]], statuses: Counter[str], outc
             yield begins | place | {free: row[name] for name, free in names.items()}
 
 
-def _by_recording(asked: Asked, journal: Journal) -> Iterator[tuple[Recording, list[Row]]]:
-    """Yield every recording with all its segments: a table may name several of one."""
+def _by_recording(request: Request) -> dict[tuple[Path, int | None], list[int]]:
+    """Return the numbers of the items of every recording, or channel of one: a table may name several segments."""
     numbers: dict[tuple[Path, int | None], list[int]] = {}
-    for number, recording in enumerate(asked.items):
+    for number, recording in enumerate(request.items):
         numbers.setdefault((recording.path, recording.channel), []).append(number)
-    for (path, channel), mine in numbers.items():
-        yield Recording(path, channel=channel), [asked.abstain(row) for number in mine for row in journal[number]]
+    return numbers
 
 
-def _targets(asked: Asked, journal: Journal, suffix: str, output: Path) -> Iterator[tuple[Path, Recording, list[Row]]]:
+def _segments(request: Request, journal: Journal, numbers: Iterable[int]) -> list[Row]:
+    return [request.abstain(row) for number in numbers for row in journal[number]]
+
+
+def _targets(
+    request: Request, journal: Journal, suffix: str, output: Path
+) -> Iterator[tuple[Path, Recording, list[Row]]]:
     """Yield a file for every recording: beside each other as the recordings are, or the one that was named."""
-    places = list(dict.fromkeys((recording.path, recording.channel) for recording in asked.items))
-    named = len(places) == 1 and output.suffix.lower() == suffix.lower()
-    folder = os.path.commonpath([path.absolute().parent for path, _ in places])
+    recordings = _by_recording(request)
+    named = len(recordings) == 1 and output.suffix.lower() == suffix.lower()
+    folder = os.path.commonpath([path.absolute().parent for path, _ in recordings])
     taken: set[Path] = set()
-    for recording, rows in _by_recording(asked, journal):
-        path, channel = recording.path, recording.channel
+    for (path, channel), numbers in recordings.items():
         place = output / path.absolute().relative_to(folder)
         target = place.with_name((path.stem if channel is None else f"{path.stem}_{channel}") + suffix)
         if target in taken:  # a.wav beside a.mp3
             target = place.with_name(path.name + suffix)
         taken.add(target)
-        yield output if named else target, recording, rows
+        yield output if named else target, Recording(path, channel=channel), _segments(request, journal, numbers)
 
 
-def _write_documents(asked: Asked, journal: Journal, kind: str, output: Path) -> None:
-    for target, recording, rows in _targets(asked, journal, annotations.SUFFIXES[kind], output):
+def _write_documents(request: Request, journal: Journal, kind: str, output: Path) -> None:
+    for target, recording, rows in _targets(request, journal, annotations.SUFFIXES[kind], output):
         annotations.write(rows, recording.path, max(row["end"] for row in rows), kind, target)
 
 
-def _draw(asked: Asked, journal: Journal, output: Path) -> None:
+def _draw(request: Request, journal: Journal, output: Path) -> None:
     from emopipe.figures import timeline
     from emopipe.recognition.clips import envelope
 
-    for target, recording, rows in _targets(asked, journal, ".png", output):
+    for target, recording, rows in _targets(request, journal, ".png", output):
         shape, seconds = envelope(recording, timeline.BINS)
         if len(shape):
             timeline.draw(rows, shape, seconds, target, DPI)
 
 
-def _write_summaries(asked: Asked, journal: Journal, target: Path) -> None:
+def _write_summaries(request: Request, journal: Journal, target: Path) -> None:
     """Write a row for every recording."""
-    channel = {"channel": int} if "channel" in asked.place else {}
+    channel = {"channel": int} if "channel" in request.place else {}
     columns = {"file": str} | channel | {"seconds": float, "answered": float, "segments": int}
     rows = (
-        {"file": str(recording.path), "channel": recording.channel} | asked.abstain(summary(rows, asked.columns))
-        for recording, rows in _by_recording(asked, journal)
+        {"file": str(path), "channel": channel}
+        | request.abstain(summary(_segments(request, journal, numbers), request.columns))
+        for (path, channel), numbers in _by_recording(request).items()
     )
-    types = columns | tables.typed([*asked.columns, "status", "reason"])
+    types = columns | tables.typed([*request.columns, "status", "reason"])
     tables.write(rows, types, TABLES[target.suffix.lower()], target)

@@ -1,4 +1,4 @@
-"""Timeline: what a recording sounds like, and what a model hears in it."""
+"""Timeline: the waveform of a recording, and the predictions for it."""
 
 from __future__ import annotations
 
@@ -29,34 +29,37 @@ def draw(rows: Sequence[Mapping[str, Any]], envelope: np.ndarray, seconds: float
         dpi: dots per inch
     """
     layout = {"figsize": (WIDTH, HEIGHT), "height_ratios": (2, 3), "sharex": True}
-    heard = [row for row in rows if row["spread"] is not None]
+    answered = [row for row in rows if row["spread"] is not None]
     with figure(path, 1, dpi, nrows=2, **layout) as (drawn, (wave, answers)):
         places = np.linspace(0, seconds, len(envelope) + 1)
         edges = np.vstack([envelope, envelope[-1:]])
         wave.fill_between(places, edges[:, 0], edges[:, 1], step="post", color="0.35", linewidth=0)
         wave.set(xlim=(0, seconds), yticks=[], ylabel="sound")
         wave.spines["left"].set_visible(False)
-        legend = _dimensions(answers, heard) if heard and "emotion" not in heard[0] else _emotions(answers, heard, wave)
+        rated = answered and "emotion" not in answered[0]
+        legend = _dimensions(answers, answered) if rated else _emotions(answers, answered, wave)
         answers.set_xlabel("time")
         answers.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
         if legend:
             drawn.legend(handles=legend, loc="outside right center")
 
 
-def _emotions(axes: Any, heard: Sequence[Mapping[str, Any]], wave: Any) -> list[Patch]:
-    styles = class_styles(row["emotion"] for row in heard)
-    for row in heard:
-        colour = styles[row["emotion"]]["color"]
+def _emotions(axes: Any, answered: Sequence[Mapping[str, Any]], wave: Any) -> list[Patch]:
+    styles = class_styles(row["emotion"] for row in answered if row["emotion"] is not None)
+    if any(row["emotion"] is None for row in answered):
+        styles["abstained"] = {"color": "0.6"}
+    for row in answered:
+        colour = styles[row["emotion"] or "abstained"]["color"]
         wave.axvspan(row["start"], row["end"], color=colour, alpha=0.25, linewidth=0)
         axes.fill_between((row["start"], row["end"]), row["confidence"], color=colour, alpha=0.7, linewidth=0)
     axes.set(ylim=(0, 1.03), ylabel="confidence")
     return [Patch(color=style["color"], alpha=0.7, label=label) for label, style in styles.items()]
 
 
-def _dimensions(axes: Any, heard: Sequence[Mapping[str, Any]]) -> list[Line2D]:
-    names = [name for name in DIMENSIONS if name in heard[0]]
+def _dimensions(axes: Any, answered: Sequence[Mapping[str, Any]]) -> list[Line2D]:
+    names = [name for name in DIMENSIONS if name in answered[0]]
     for name, colour in zip(names, COLOURS, strict=False):
-        for row in heard:
+        for row in answered:
             axes.plot((row["start"], row["end"]), (row[name], row[name]), color=colour, linewidth=2)
     axes.axhline(3, color="0.8", linewidth=0.8, zorder=0)
     axes.set(ylim=(0.9, 5.1), yticks=range(1, 6), ylabel="rating")

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Abstention:
-    """What is not answered, and what is said of answers: a function of rows of a recogniser.
+    """Which answers are withheld, and the set of emotions beside the others: a function of rows of a recogniser.
 
     >>> abstain = Abstention.of(recognizer.trained, coverage=0.9)  # doctest: +SKIP
     >>> rows = [abstain(row) for row in recognizer(["speech.wav"]).to_dict("records")]  # doctest: +SKIP

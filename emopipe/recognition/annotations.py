@@ -157,7 +157,7 @@ def _text(value: Any) -> str:
     return "" if value is None else one_line(str(value)).strip()
 
 
-def _answer(row: Row) -> str:
+def in_words(row: Row) -> str:
     """Return an answer in words, empty where there is none."""
     if emotion := _text(row.get("emotion")):
         return emotion
@@ -250,7 +250,7 @@ def _link(recording: Path, target: Path) -> dict[str, str]:
 def _labels(layers: list[list[Span]]) -> str:
     lines = []
     for start, end, row in sorted((span for layer in layers for span in layer), key=lambda span: span[:2]):
-        text = _answer(row) or f"[{_text(row['status'])}] {_text(row.get('reason'))}".strip()
+        text = in_words(row) or f"[{_text(row['status'])}] {_text(row.get('reason'))}".strip()
         lines.append(f"{start / STEPS['audacity']:.6f}\t{end / STEPS['audacity']:.6f}\t{text}\n")
     return "".join(lines)
 
@@ -258,7 +258,7 @@ def _labels(layers: list[list[Span]]) -> str:
 def _captions(layers: list[list[Span]]) -> str:
     cues = ["WEBVTT\n"]
     for start, end, row in sorted((span for layer in layers for span in layer), key=lambda span: span[:2]):
-        if text := _answer(row):
+        if text := in_words(row):
             escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             cues.append(f"\n{_clock(start)} --> {_clock(end)}\n{escaped}\n")
     return "".join(cues)

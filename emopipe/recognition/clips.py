@@ -1,4 +1,4 @@
-"""What a recogniser can be asked: a recording on disk, or samples; both become what the pipeline trains on."""
+"""What a recogniser is given: a recording on disk, or samples; both become what the pipeline trains on."""
 
 from __future__ import annotations
 

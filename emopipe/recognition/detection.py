@@ -17,7 +17,7 @@ SECONDS = WINDOW / SAMPLE_RATE
 class Detector:
     """Probabilities of speech along one recording.
 
-    The network (Silero Team, "Silero VAD", version 6) remembers what it has heard, so that a window's probability
+    The network (Silero Team, "Silero VAD", version 6) remembers what it was given, so that a window's probability
     depends on all before it, in however many pieces that came.
     """
 
@@ -32,12 +32,14 @@ class Detector:
         """Return the probability that there is speech in the next window.
 
         Args:
-            window: samples at 16 kHz, float32 with full scale ±1, [512]; at the end of a recording filled up by zeros
+            window: samples at 16 kHz, float32 with full scale ±1, [512]; fewer at the end of a recording
         """
-        return float(self._network.process(np.array(window, np.float32).data))  # a copy: read-only memory is refused
+        padded = np.zeros(WINDOW, np.float32)  # a copy in any case: read-only memory is refused
+        padded[: len(window)] = window
+        return float(self._network.process(padded.data))
 
 
-_free: list[Detector] = []  # to load one takes as long as to hear ten seconds
+_free: list[Detector] = []  # to load one takes as long as to process ten seconds
 
 
 @contextmanager
@@ -63,10 +65,9 @@ def speech(samples: np.ndarray, threshold: float, enough: float) -> float:
         enough: in seconds
     """
     found = 0.0
-    with detector() as hear:
+    with detector() as detect:
         for start in range(0, len(samples), WINDOW):
-            window = samples[start : start + WINDOW]
-            found += SECONDS * (hear(np.pad(window, (0, WINDOW - len(window)))) >= threshold)
+            found += SECONDS * (detect(samples[start : start + WINDOW]) >= threshold)
             if found >= enough:
                 break
     return found

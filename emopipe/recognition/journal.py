@@ -43,7 +43,7 @@ class Journal:
     """The answers of a run, each written as soon as it is there, and read when all are there."""
 
     def __init__(self, path: Path, settings: Row, restart: bool = False) -> None:
-        """Open the journal of an earlier run, if it asked the same model in the same way; else begin another.
+        """Open the journal of an earlier run, if it had the same model and settings; else begin another.
 
         Args:
             path: of the file
@@ -88,11 +88,11 @@ class Journal:
         """Ask for the answers that are not there yet; yield how many items have theirs.
 
         Args:
-            items: in order; what occurs more than once is asked once
+            items: in order; what occurs more than once is computed once
             key: of an item, see :func:`recording_key`
             answers: from items to their answers, in order
         """
-        asked: list[str] = []
+        requested: list[str] = []
 
         def missing() -> Iterator[Item]:
             pending: set[str] = set()
@@ -100,13 +100,13 @@ class Journal:
                 self._keys.append(key(item))
                 if self._keys[-1] not in self._places and self._keys[-1] not in pending:
                     pending.add(self._keys[-1])
-                    asked.append(self._keys[-1])
+                    requested.append(self._keys[-1])
                     yield item
 
         found = groupby(answers(missing()), key=lambda answer: answer.number)
         for done, (number, parts) in enumerate(found, start=1):
-            self._add(asked[number], [part.row for part in parts])
-            yield len(self._keys) - len(asked) + done
+            self._add(requested[number], [part.row for part in parts])
+            yield len(self._keys) - len(requested) + done
         yield len(self._keys)
 
     def _add(self, key: str, rows: list[Row]) -> None:

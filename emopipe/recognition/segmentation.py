@@ -74,15 +74,15 @@ class Cutting:
         Raises:
             UserError: if segments would be longer than that, or none could be long enough
         """
-        heard = longest / SAMPLE_RATE
-        if self.min_speech > heard:
-            raise UserError(f"--min-speech: {self.min_speech:g} s, but the model hears {heard:g} s at once")
+        limit = longest / SAMPLE_RATE
+        if self.min_speech > limit:
+            raise UserError(f"--min-speech: {self.min_speech:g} s, but the model hears {limit:g} s at once")
         if self.mode != "windows":
             return _SpeechCutter(self, longest)
-        window = heard if self.window is None else self.window
+        window = limit if self.window is None else self.window
         hop = window if self.hop is None else self.hop
-        if window > heard:
-            raise UserError(f"--window: {window:g} s, but the model hears {heard:g} s at once")
+        if window > limit:
+            raise UserError(f"--window: {window:g} s, but the model hears {limit:g} s at once")
         if hop > window:
             raise UserError(f"--hop: {hop:g} s, longer than a window of {window:g} s: what lies between is lost")
         return _WindowCutter(self, round(window * SAMPLE_RATE), round(hop * SAMPLE_RATE))
@@ -125,8 +125,17 @@ def pieces(blocks: Iterator[np.ndarray], cutting: Cutting, longest: int) -> Iter
     yield from cutting.cutter(longest).cut(chain(held, blocks))
 
 
-def _rejected(error: RejectedError, start: float = 0.0) -> Piece:
-    return Piece(start, math.nan, None, STATUS.get(type(error), "unreadable"), str(error))
+def _rejected(error: RejectedError, start: float = 0.0, end: float = math.nan) -> Piece:
+    return Piece(start, end, None, STATUS.get(type(error), "unreadable"), str(error))
+
+
+def _unanswerable(samples: int, silent: bool) -> Piece | None:
+    """Return the segment of a recording that is too short, or without any sound; None of any other."""
+    try:
+        require_sound(samples, silent)
+    except RejectedError as error:
+        return _rejected(error, end=samples / SAMPLE_RATE)
+    return None
 
 
 def _uncut(blocks: Iterable[np.ndarray], longest: int) -> Piece:
@@ -141,10 +150,8 @@ def _uncut(blocks: Iterable[np.ndarray], longest: int) -> Piece:
             silent = silent and not block.any()
     except RejectedError as error:
         return _rejected(error)
-    try:
-        require_sound(total, silent)
-    except RejectedError as error:
-        return _rejected(error)._replace(end=total / SAMPLE_RATE)
+    if rejected := _unanswerable(total, silent):
+        return rejected
     reason = f"only the first {longest / SAMPLE_RATE:g} s were heard" if total > longest else ""
     return Piece(0.0, total / SAMPLE_RATE, np.concatenate(kept), "ok", reason)
 
@@ -152,10 +159,8 @@ def _uncut(blocks: Iterable[np.ndarray], longest: int) -> Piece:
 def _short(samples: np.ndarray, cutting: Cutting) -> Piece:
     """Return a recording that the model hears at once as one segment, with samples if there is speech in it."""
     end = len(samples) / SAMPLE_RATE
-    try:
-        require_sound(len(samples), not samples.any())
-    except RejectedError as error:
-        return _rejected(error)._replace(end=end)
+    if rejected := _unanswerable(len(samples), not samples.any()):
+        return rejected
     needed = min(cutting.min_speech, end / 2)  # of a word alone there may be no more
     found = speech(samples, cutting.threshold, needed)
     if found < needed:
@@ -173,7 +178,7 @@ class Cutter:
         self._new: list[np.ndarray] = []  # blocks that do not fill a window yet
         self._buffer = np.empty(0, np.float32)
         self._first = 0  # number of the buffer's first sample within the recording
-        self._heard = 0  # samples that the detector has been given
+        self._processed = 0  # samples that the detector has been given
         self._total = 0  # samples that have come
 
     def cut(self, blocks: Iterable[np.ndarray]) -> Iterator[Piece]:
@@ -188,25 +193,24 @@ class Cutter:
                 for block in blocks:
                     self._new.append(block)
                     self._total += len(block)
-                    while self._total - self._heard >= WINDOW:
-                        yield from self._hear(detect)
+                    while self._total - self._processed >= WINDOW:
+                        yield from self._process(detect)
             except SilentError:
                 pass  # the detector has noticed it, too
             except RejectedError as error:
                 damage = error
-            if self._total > self._heard:
-                yield from self._hear(detect)
+            if self._total > self._processed:
+                yield from self._process(detect)
         yield from self._finish()
         if damage is not None:
             yield _rejected(damage, start=self._total / SAMPLE_RATE)
 
-    def _hear(self, detect: Detector) -> Iterator[Piece]:
+    def _process(self, detect: Detector) -> Iterator[Piece]:
         if self._new:
             self._buffer = np.concatenate([self._buffer, *self._new])
             self._new.clear()
-        window = self._samples(self._heard, self._heard + WINDOW)
-        probability = detect(np.pad(window, (0, WINDOW - len(window))))
-        self._heard += WINDOW
+        probability = detect(self._samples(self._processed, self._processed + WINDOW))
+        self._processed += WINDOW
         yield from self._step(probability)
 
     def _samples(self, start: int, end: int) -> np.ndarray:
@@ -249,10 +253,10 @@ class _SpeechCutter(Cutter):
         self._probabilities: list[float] = []  # of the windows since it began
 
     def _step(self, probability: float) -> Iterator[Piece]:
-        at = self._heard - WINDOW
+        at = self._processed - WINDOW
         if self._begin is None:
             if probability < self.cutting.threshold:
-                self._forget(max(self._told, self._heard - self._padding))
+                self._forget(max(self._told, self._processed - self._padding))
                 return
             self._begin, self._probabilities = at, []
             yield from self._gap(max(self._told, at - self._padding))
@@ -261,15 +265,15 @@ class _SpeechCutter(Cutter):
             self._end = None
         elif probability < self._low and self._end is None:
             self._end = at
-        if self._end is not None and self._heard - self._end >= self._silence:
+        if self._end is not None and self._processed - self._end >= self._silence:
             yield from self._close(self._end)
-        elif self._heard + WINDOW + self._padding - self._told > self._longest:
+        elif self._processed + WINDOW + self._padding - self._told > self._longest:
             yield from self._split()
 
     def _close(self, end: int) -> Iterator[Piece]:
         """Yield the speech that has ended."""
         found = (end - self._begin) / SAMPLE_RATE
-        stop = min(end + self._padding, self._heard, self._total)
+        stop = min(end + self._padding, self._processed, self._total)
         enough = found >= self.cutting.min_speech
         yield self._piece(self._told, stop, *(() if enough else self._too_little(found, "too_short")))
         self._begin = self._end = None
@@ -304,7 +308,7 @@ class _SpeechCutter(Cutter):
 
     def _finish(self) -> Iterator[Piece]:
         if self._begin is not None:
-            yield from self._close(min(self._total, self._heard if self._end is None else self._end))
+            yield from self._close(min(self._total, self._processed if self._end is None else self._end))
         yield from self._gap(self._total)
 
 
@@ -320,8 +324,8 @@ class _WindowCutter(Cutter):
 
     def _step(self, probability: float) -> Iterator[Piece]:
         if probability >= self.cutting.threshold:
-            self._speech.append(self._heard - WINDOW)
-        while min(self._heard, self._total) >= self._begin + self._window:
+            self._speech.append(self._processed - WINDOW)
+        while min(self._processed, self._total) >= self._begin + self._window:
             yield self._next(self._begin + self._window)
 
     def _next(self, end: int) -> Piece:
@@ -333,7 +337,7 @@ class _WindowCutter(Cutter):
         piece = self._piece(self._begin, end, *why)
         self._begin += self._hop
         self._speech = [at for at in self._speech if at + WINDOW > self._begin]
-        self._forget(min(self._begin, self._heard))
+        self._forget(min(self._begin, self._processed))
         return piece
 
     def _finish(self) -> Iterator[Piece]:

@@ -30,7 +30,7 @@ from emopipe.recognition.clips import Clip, blocks, named
 from emopipe.recognition.devices import Device, chosen
 from emopipe.recognition.journal import Answer
 from emopipe.recognition.segmentation import Cutting, Mode, Piece, pieces
-from emopipe.recordings.reading import Recording, fingerprint
+from emopipe.recordings.reading import Recording
 from emopipe.recordings.resampling import converted_stream
 from emopipe.schemas import dev_answers
 from emopipe.training import data
@@ -38,7 +38,7 @@ from emopipe.training.devices import single_thread
 from emopipe.training.networks import Ensemble
 from emopipe.weights import hub
 
-_Asked = tuple[int, str, Piece]  # number and name of a clip, a segment of its file
+_Segment = tuple[int, str, Piece]  # number and name of a clip, a segment of its file
 
 FILES = ("config.json", "model.safetensors")
 
@@ -53,17 +53,17 @@ class Recognizer:
     1           1    neutral    0.611029
     """
 
-    def __init__(self, trained: Trained, encoder: Encoder, identity: str) -> None:
+    def __init__(self, trained: Trained, encoder: Encoder, folder: Path) -> None:
         """Take a model.
 
         Args:
             trained: the model
             encoder: with the backbone below it
-            identity: what tells the model from all others
+            folder: that the model was loaded from
         """
         self.trained = trained
         self.encoder = encoder
-        self.identity = identity
+        self.folder = folder
         self._members = _Members(trained.model)
 
     @classmethod
@@ -87,8 +87,7 @@ class Recognizer:
         where = chosen(device)
         settings = Encode.model_validate({name: trained.provenance[name] for name in Encode.model_fields})
         backbone = reload_verified(trained.provenance["backbone"])
-        identity = " ".join(fingerprint(folder / name) for name in FILES)
-        return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where), identity)
+        return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where), folder)
 
     @property
     def columns(self) -> list[str]:
@@ -156,7 +155,7 @@ class Recognizer:
             cutting.cutter(self.encoder.max_samples)  # refuses here, not at the first long recording
         return cutting
 
-    def _pieces(self, clips: Iterable[Clip], cutting: Cutting) -> Iterator[_Asked]:
+    def _pieces(self, clips: Iterable[Clip], cutting: Cutting) -> Iterator[_Segment]:
         def cut(clip: Clip) -> tuple[Clip, Iterator[Piece]]:
             found = pieces(blocks(clip), cutting, self.encoder.max_samples)
             return clip, chain([next(found)], found)  # a short clip is decoded here, a long one as it is asked for
@@ -168,11 +167,11 @@ class Recognizer:
                 until = end if isnan(piece.end) else begin + piece.end
                 yield number, named(clip, number), piece._replace(start=begin + piece.start, end=until)
 
-    def _answered(self, asked: Sequence[_Asked]) -> list[Answer]:
-        heard = [piece.samples for *_, piece in asked if piece.samples is not None]
-        outputs = self.outputs(self.encoder.encode(heard)) if heard else iter(())
+    def _answered(self, segments: Sequence[_Segment]) -> list[Answer]:
+        waveforms = [piece.samples for *_, piece in segments if piece.samples is not None]
+        outputs = self.outputs(self.encoder.encode(waveforms)) if waveforms else iter(())
         answers = []
-        for number, clip, piece in asked:
+        for number, clip, piece in segments:
             row = {"clip": clip, "start": piece.start, "end": piece.end}
             row |= dict.fromkeys(self.columns) if piece.samples is None else next(outputs)
             answers.append(Answer(number, row | {"status": piece.status, "reason": piece.reason}))

@@ -40,17 +40,17 @@ def summary(rows: Sequence[Row], columns: Sequence[str]) -> Row:
         ``seconds`` from the beginning of the first segment to the end of the last; ``answered``: how many of these lie
         in segments with an answer; ``segments``: their number; the columns of an answer; status and reason
     """
-    heard = [row for row in rows if row["spread"] is not None]
-    lengths = np.array([row["end"] - row["start"] for row in heard])
+    answered = [row for row in rows if row["spread"] is not None]
+    lengths = np.array([row["end"] - row["start"] for row in answered])
     found: Row = {
         "seconds": max((row["end"] for row in rows), default=0.0) - rows[0]["start"],
         "answered": float(lengths.sum()),
-        "segments": len(heard),
+        "segments": len(answered),
     }
     found |= dict.fromkeys(columns)
-    if heard:
+    if answered:
         names = [name for name in columns if name not in ("emotion", "confidence", "set")]
-        values = np.array([[row[name] for name in names] for row in heard])
+        values = np.array([[row[name] for name in names] for row in answered])
         found |= zip(names, (lengths @ values / lengths.sum()).tolist(), strict=True)
         if "emotion" in columns:
             best = max((name for name in names if name.startswith("p_")), key=found.__getitem__)

@@ -59,8 +59,7 @@ OTHERS = (
 
 def kind_of(path: Path) -> Kind | None:
     """Return the format of a file that libsndfile refused; None if that is not known."""
-    beginning = _beginning(path)
-    return next((kind for kind in SOUND if re.match(kind.pattern, beginning)), None)
+    return _kind(_beginning(path))
 
 
 def told(path: Path) -> str:
@@ -69,11 +68,15 @@ def told(path: Path) -> str:
     Args:
         path: of a file that libsndfile refused, and for which there is no PyAV
     """
-    if kind := kind_of(path):
+    beginning = _beginning(path)
+    if kind := _kind(beginning):
         remedy = "`pip install 'emopipe[av]'` makes it readable, or convert it" if kind.demuxer else "convert it"
         return f"{kind.name}, which libsndfile does not read; {remedy}: {conversion(path, '.wav')}"
-    beginning = _beginning(path)
     return next((kind for pattern, kind in OTHERS if re.match(pattern, beginning)), "")
+
+
+def _kind(beginning: bytes) -> Kind | None:
+    return next((kind for kind in SOUND if re.match(kind.pattern, beginning)), None)
 
 
 def _beginning(path: Path) -> bytes:

@@ -181,7 +181,7 @@ def selection(found: Mapping[str, Any]) -> Table:
     ]
     return Table(
         "The least certain answers left out, by thresholds of the dev set",
-        ["answers asked for", "given", "WA of these", "UAR of these"],
+        ["coverage requested", "reached", "WA of these", "UAR of these"],
         rows,
     )
 

@@ -50,7 +50,7 @@ def confidence_threshold(probabilities: np.ndarray, speakers: np.ndarray, covera
 def conformal_threshold(
     probabilities: np.ndarray, targets: np.ndarray, speakers: np.ndarray, coverage: float
 ) -> tuple[float, str]:
-    """Return the largest score 1 − p of a class within prediction sets that hold the truth as often as asked for.
+    """Return the largest score 1 − p of a class within prediction sets that hold the truth as often as requested.
 
     The score of an utterance is that of its true class (Sadinle, Lei and Wasserman, "Least ambiguous set-valued
     classifiers with bounded error levels", JASA 114, 2019), the threshold its conformal quantile. Where K speakers with

@@ -16,6 +16,7 @@ from emopipe.scoring.groups import group_scores
 from emopipe.scoring.intervals import Interval
 from emopipe.scoring.paired import Difference
 from emopipe.scoring.selective import (
+    aurc,
     confidence_threshold,
     conformal_threshold,
     prediction_sets,
@@ -24,7 +25,7 @@ from emopipe.scoring.selective import (
 from emopipe.scoring.targets import EmotionTarget, Target
 
 GROUPS = ("speaker", "sex", "corpus", "language")
-COVERAGES, SETS = (0.9, 0.8), 0.9  # that are asked for
+COVERAGES, SETS = (0.9, 0.8), 0.9  # that are requested
 POINTS = 200  # of the curve of risk and coverage
 
 
@@ -112,8 +113,8 @@ def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
 
     Returns:
         ``aurc``, the area under the curve of risk and coverage, and ``aurc_perfect``, that of an order in which all
-        right answers come first; ``curve``, some of its points; ``answered``: by the coverage that was asked for, the
-        ``threshold``, the share ``covered``, and accuracy and UAR of that; ``sets``: the share that was asked for,
+        right answers come first; ``curve``, some of its points; ``answered``: by requested coverage, the
+        ``threshold``, the share ``covered``, and accuracy and UAR of that; ``sets``: the requested share,
         whom it is promised for (``guarantee``), the share that holds the truth (``covered``), that of the speaker with
         the lowest (``worst``; None where no speaker is known), and the mean ``size``
     """
@@ -139,7 +140,7 @@ def selection(target: EmotionTarget, dev: DevAnswers) -> dict[str, Any]:
     speakers = target.utterances["speaker"].to_numpy()
     known = speakers != ""
     return {
-        "aurc": float(risk.mean()),
+        "aurc": aurc(probabilities, classes),
         "aurc_perfect": float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean()),
         "curve": [{"coverage": float(coverage[i]), "risk": float(risk[i])} for i in shown],
         "answered": answered,

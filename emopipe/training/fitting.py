@@ -132,12 +132,14 @@ def _member(
     recipe = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
     tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
     run = replace(run, tracker=tracker, checkpoints=run.checkpoints / f"member-{number + 1}")
-    settings, model, epoch, outputs = recipe.settings, None, recipe.settings.epochs, None
+    settings, model, epoch, outputs = recipe.settings, None, None, None
     if number == 0 or settings.refit != "all_epochs":
         model, epoch = fit(recipe, train, dev, run)
         outputs = predict(model, dev, recipe.collate, settings.batch_size, run.device)
+    if settings.refit == "all_epochs":
+        epoch = settings.epochs
     if train_and_dev is not None:
-        model, epoch = refit(recipe, train_and_dev, settings.epochs if settings.refit == "all_epochs" else epoch, run)
+        model, epoch = refit(recipe, train_and_dev, epoch, run)
     return _Member(model, epoch, outputs)
 
 

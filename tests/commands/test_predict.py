@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emopipe.commands.main import main
 from emopipe.recordings.reading import Recording
 from helpers.bad_recordings import BAD
+from helpers.commands import run_command
 from helpers.paths import ROOT
 from helpers.small_corpus import train_small
 
@@ -45,17 +45,7 @@ def predict(model, monkeypatch, capsys):
     """Return a function that runs the command and returns its exit code, and what it wrote to stdout and stderr."""
 
     def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(
-            "sys.argv", ["emopipe", "predict", *map(str, words), "--model", str(model), "--device", "cpu"]
-        )
-        capsys.readouterr()
-        try:
-            main()
-            code, told = 0, ""
-        except SystemExit as end:
-            code, told = (end.code, "") if isinstance(end.code, int) else (1, str(end.code))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err + told
+        return run_command(monkeypatch, capsys, "predict", *words, "--model", model, "--device", "cpu")
 
     return run
 

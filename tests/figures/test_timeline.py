@@ -62,6 +62,14 @@ def test_emotions_stand_where_they_are_as_high_as_they_are_certain(drawn):
     assert wave.get_xlim() == (0, 10) and len(wave.patches) == 2
 
 
+def test_what_was_abstained_is_grey(drawn):
+    abstained = ROWS[1] | {"start": 5.0, "end": 10.0, "emotion": None, "confidence": 0.3}
+    (_, answers), (legend,) = drawn([*ROWS[:2], abstained])
+    assert [text.get_text() for text in legend.get_texts()] == ["anger", "abstained"]
+    grey, colour = answers.collections[1].get_facecolor()[0], answers.collections[0].get_facecolor()[0]
+    assert len(set(grey[:3])) == 1 < len(set(colour[:3]))
+
+
 def test_ratings_are_lines_and_what_has_no_answer_is_left_out(drawn):
     (_, answers), (legend,) = drawn(RATINGS)
     lines = [line.get_xydata().tolist() for line in answers.lines]

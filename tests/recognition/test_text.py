@@ -19,7 +19,6 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from emopipe import BothRecognizer, TextRecognizer
-from emopipe.commands.main import main
 from emopipe.forest import saving as forests
 from emopipe.io.errors import UserError
 from emopipe.recognition.texts import LONGEST, Unreadable
@@ -31,6 +30,7 @@ from emopipe.text import saving
 from emopipe.training.networks import Ensemble
 from helpers.bad_recordings import BAD
 from helpers.clones import small_encoder
+from helpers.commands import run_command
 from helpers.small_corpus import SMALL, write_params
 from helpers.stage_outputs import clear
 from stages import (
@@ -382,17 +382,11 @@ def predict(folders_of, monkeypatch, capsys):
 
     def run(kind: str, *words: object) -> tuple[int, pd.DataFrame, str]:
         model = folders_of[kind] / ("models/text" if kind == "text" else "models")
-        command = ["emopipe", "predict", f"--{kind}", *map(str, words), "--model", str(model), "--device", "cpu"]
-        monkeypatch.setattr("sys.argv", command)
-        capsys.readouterr()
-        try:
-            main()
-            code, told = 0, ""
-        except SystemExit as end:
-            code, told = (end.code, "") if isinstance(end.code, int) else (1, str(end.code))
-        printed = capsys.readouterr()
-        table = pd.read_csv(io.StringIO(printed.out), keep_default_na=False, na_values=dict.fromkeys(VAD, ""))
-        return code, table, printed.err + told
+        code, out, told = run_command(
+            monkeypatch, capsys, "predict", f"--{kind}", *words, "--model", model, "--device", "cpu"
+        )
+        table = pd.read_csv(io.StringIO(out), keep_default_na=False, na_values=dict.fromkeys(VAD, ""))
+        return code, table, told
 
     return run
 
