@@ -7,6 +7,8 @@ For each family, in one run, on 8 clips of 4 s with the last 3 blocks trained:
 
 - encode: the whole network once over every clip, which happens once for all epochs and experiments
 - store: a training step from the store
+- middle: the same with the three middle blocks, under a head on the layers (model.features: tuned_layers) and with what
+  lies above them left off
 - recompute: the same step, computing the frozen part again
 - whole: the usual way: the published network, its convolutions frozen, trained on a zero-padded batch
   (Whisper's on 30 s a clip, as it is published)
@@ -41,7 +43,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.networks import FAMILIES, write
 from emopipe.audio.batches import Collate, Example
-from emopipe.audio.model import AudioModel
+from emopipe.audio.layers import ConcatMeans
+from emopipe.audio.model import AudioModel, TunedModel
 from emopipe.audio.parameters import Model
 from emopipe.backbones.backbone import Backbone
 from emopipe.backbones.loading import load
@@ -49,15 +52,16 @@ from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder, in_threads
 from emopipe.encoding.parameters import Encode
 from emopipe.schemas.manifest import SAMPLE_RATE
+from emopipe.training.networks import Ensemble, Network
 
 CLIPS, SECONDS, TRAINABLE, CLASSES = 8, 4, 3, 4
-WAYS = ("encode", "store", "recompute", "whole")
+WAYS = ("encode", "store", "middle", "recompute", "whole")
 PRODUCT, PRODUCTS = "product", 50  # how often a thread computes the matrix product at a time
 LABELS = torch.arange(CLIPS) % CLASSES
 
 
 class Ways:
-    """The four ways for one network, and the matrix product."""
+    """The ways for one network, and the matrix product."""
 
     def __init__(self, folder: Path) -> None:
         torch.manual_seed(0)
@@ -75,6 +79,8 @@ class Ways:
                 return lambda: list(self.encoder(clip.numpy() for clip in self.clips))
             case "store":
                 return self._from_store()
+            case "middle":
+                return self._middle()
             case "recompute":
                 return self._recomputing()
             case "whole":
@@ -101,7 +107,9 @@ class Ways:
         return lambda: list(in_threads(products, [torch.randn(self.frames, dim)] * threads, threads))
 
     def _from_store(self) -> Callable[[], None]:
-        model, collate = self._model()
+        return self._stepping(*self._model())
+
+    def _stepping(self, model: Network, collate: Collate) -> Callable[[], None]:
         optimiser = _adamw(model)
         examples = [Example(row, label) for row, label in enumerate(LABELS.numpy())]
 
@@ -128,20 +136,35 @@ class Ways:
         return step
 
     def _model(self) -> tuple[AudioModel, Collate]:
-        settings = Model(
-            task="classification", targets=["valence"], backbone=str(self.folder), trainable_layers=TRAINABLE,
-            features="finetuned", layer_pooling="concat", pooling="mean", head="linear", hidden=1, head_layers=1,
-            dropout=0.0, ensemble_size=1,
+        backbone, settings = self.backbone, self._settings("finetuned")
+        opened = self._store(self.encoder, "store")
+        model = AudioModel(settings, backbone.trainable_blocks(TRAINABLE), None, backbone.dim, CLASSES)
+        return model.train(), Collate(opened, settings)
+
+    def _middle(self) -> Callable[[], None]:
+        backbone = load(str(self.folder))
+        backbone.cut((backbone.block_count + TRAINABLE) // 2)
+        opened = self._store(Encoder(backbone, TRAINABLE, self.encoder.settings, self.encoder.device), "middle")
+        layers = ConcatMeans(opened.layers, opened.dim)
+        head = AudioModel(self._settings("frozen"), None, layers, opened.dim, CLASSES)
+        model = TunedModel(backbone.trainable_blocks(TRAINABLE), Ensemble([head]))
+        return self._stepping(model.train(), Collate(opened, self._settings("tuned_layers")))
+
+    def _settings(self, features: str) -> Model:
+        return Model(
+            task="classification", targets=["valence"], backbone=str(self.folder), output_layer=None,
+            trainable_layers=TRAINABLE, features=features, layer_pooling="concat_means", pooling="mean", head="linear",
+            hidden=1, head_layers=1, dropout=0.0, ensemble_size=1,
         )  # fmt: skip
-        backbone, where = self.backbone, self.folder / "store"
-        encodings = self.encoder(clip.numpy() for clip in self.clips)
+
+    def _store(self, encoder: Encoder, name: str) -> store.Store:
+        where, backbone = self.folder / name, encoder.backbone
         stored = (
             store.StoredEncoding(f"c/{i}", store.ORIGINAL, frames.numpy(), layers.numpy())
-            for i, (frames, layers) in enumerate(encodings)
+            for i, (frames, layers) in enumerate(encoder(clip.numpy() for clip in self.clips))
         )
-        store.write(where, stored, backbone.dim, backbone.block_count + 1, self.encoder.provenance)
-        model = AudioModel(settings, backbone.trainable_blocks(TRAINABLE), None, backbone.dim, CLASSES)
-        return model.train(), Collate(store.Store(where), settings)
+        store.write(where, stored, backbone.dim, backbone.block_count + 1, encoder.provenance)
+        return store.Store(where)
 
     def _whole(self) -> Callable[[], None]:
         network, forward = _published(self.folder)
@@ -185,7 +208,7 @@ def _adamw(module: nn.Module) -> torch.optim.AdamW:
 
 
 def _learn(optimiser: torch.optim.AdamW, scores: Tensor) -> None:
-    loss = nn.functional.cross_entropy(scores, LABELS)
+    loss = nn.functional.cross_entropy(scores.view(CLIPS, CLASSES), LABELS)
     loss.backward()
     optimiser.step()
     optimiser.zero_grad()
@@ -226,7 +249,7 @@ def _row(family: str, rounds: int) -> None:
             done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
             memory[way] = json.loads(done.stdout.splitlines()[-1])
     cells = [f"{times['encode'] / CLIPS / SECONDS:.4f}", *(f"{times[way]:.2f}" for way in WAYS[1:])]
-    cells += [f"{times[way] / times['store']:.1f}x" for way in ("recompute", "whole")]
+    cells += [f"{times[way] / times['store']:.1f}x" for way in WAYS[2:]]
     cells += [f"{memory[way]:.1f}" for way in WAYS]
     cells += [f"{rates['encode']:.0f}", f"{rates[PRODUCT]:.0f}", f"{rates['encode'] / rates[PRODUCT]:.0%}"]
     print(f"| {family} | {' | '.join(cells)} |", flush=True)
@@ -247,8 +270,9 @@ def main() -> None:
         print(json.dumps(_memory(Path(arguments.families[0]), arguments.memory)))
         return
     titles = (
-        "family", "encode, s per s of audio", "step from the store, s", "recomputing the frozen part", "whole network",
-        "recomputing / store", "whole / store", "GiB: encode", "store", "recompute", "whole", "GFLOP/s: encode",
+        "family", "encode, s per s of audio", "step from the store, s", "middle blocks", "recomputing the frozen part",
+        "whole network", "middle / store", "recomputing / store", "whole / store", "GiB: encode", "store", "middle",
+        "recompute", "whole", "GFLOP/s: encode",
         "matrix product", "share of it",
     )  # fmt: skip
     print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")

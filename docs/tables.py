@@ -28,7 +28,7 @@ CHANGES = (
     ("data.text.corpora", "`data.text.corpora`", AUDIO_SAME),
     ("split.audio.fold", "`split.audio.*`, `data.audio.labels`", TEXT_SAME),
     ("split.text.fold", "`split.text.*`, `data.text.labels`", AUDIO_SAME),
-    ("model.backbone", "`model.backbone`, `model.trainable_layers`, `encode.*`", TEXT_SAME),
+    ("model.backbone", "`model.backbone`, `model.output_layer`, `model.trainable_layers`, `encode.*`", TEXT_SAME),
     ("model.head", "`train.*`, the rest of `model.*`", TEXT_SAME),
     ("text.epochs", "`text.*`", ()),
     ("forest.trees", "`forest.trees`", ()),

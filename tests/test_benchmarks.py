@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from benchmarks import encode, first_result, memory, predict, resample, text
+from benchmarks import encode, finetuning, first_result, memory, predict, resample, text, text_encoders
 from helpers.small_corpus import train_small
 
 
@@ -80,3 +82,44 @@ def test_the_command_is_compared_with_a_loop_and_its_memory_taken(small_corpus, 
     assert re.search(
         r"arithmetic limit: \d+ .*\n3 minutes: peak \d+ MiB.*\n0\.5 minutes: peak .*\ndifference [+-]\d", printed
     )
+
+
+def test_a_study_of_fine_tuning_deals_speakers_goes_on_and_compares(tmp_path, folders, called, capsys):
+    file = tmp_path / "predictions.csv"
+    arguments = [
+        str(file), "--corpora", "synthetic", "--backbone", str(folders("whisper")), "--seeds", "1", "2", "--folds", "3",
+        "--ways", "frozen", "weights", "--set", "data.synthetic.speakers=6", "data.synthetic.utterances=10",
+        "encode.max_seconds=1.0", "model.ensemble_size=1", "model.hidden=8", "train.epochs=1", "train.tuning.epochs=1",
+        "runtime.threads=1",
+    ]  # fmt: skip
+    called(*arguments)
+    finetuning.main()
+    found = pd.read_csv(file)
+    assert found.groupby(["way", "seed"]).size().tolist() == [60] * 4
+    assert found.groupby(["way", "seed", "utterance"]).size().max() == 1
+    assert (found.groupby("speaker")["fold"].nunique() == 1).all() and set(found["fold"]) == {0, 1, 2}
+    tables = capsys.readouterr().out.rpartition("| backbone")[2]
+    assert "| synthetic | frozen (2) |" in tables and "| synthetic | weights (2) |" in tables
+    finetuning.main()
+    pd.testing.assert_frame_equal(pd.read_csv(file), found)
+    assert capsys.readouterr().out.rpartition("| backbone")[2] == tables
+
+
+def test_encoders_are_compared_and_one_may_come_in_parts(tmp_path, tiny, called, capsys):
+    rng = np.random.default_rng(0)
+    sets = ["train"] * 40 + ["dev"] * 8 + ["test"] * 8
+    lines = [f"{i},{part},{rng.uniform(2, 4):.2f},2.5,3.1,It was day {i}." for i, part in enumerate(sets)]
+    lines = [line.replace(",2.5,3.1,", f",{2 + i % 7 / 4},{3 + i % 5 / 4},") for i, line in enumerate(lines)]
+    (tmp_path / "emobank.csv").write_text("\n".join(["id,split,V,A,D,text", *lines, ""]))
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
+        for file in tiny.iterdir():
+            archive.write(file, f"model/{file.name}")
+    content = (tmp_path / "whole.zip").read_bytes()
+    (tmp_path / "wheels").mkdir()
+    for number, part in enumerate((content[:1000], content[1000:]), start=1):
+        with zipfile.ZipFile(tmp_path / f"wheels/part_{number}-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"part_{number}/input/model.zip.00{number}", part)
+    called(tmp_path, tiny, tmp_path / "wheels", "--set", "epochs=1", "max_tokens=32", "--threads", 1)
+    text_encoders.main()
+    first, second = re.findall(r"\| ([^|]*) \| ([^|]*/[^|]*) \| ([^|]*/[^|]*) \| 0 \|", capsys.readouterr().out)
+    assert first[0] == tiny.name and second == ("model", *first[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,15 +14,17 @@ from scipy.special import softmax
 
 from emopipe.audio.batches import Collate, examples
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel, Trained, trainable_blocks
+from emopipe.audio.model import AudioModel, Trained, trainable_blocks, tunable
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
+from emopipe.audio.tuning import tune, tuning_recipe
 from emopipe.encoding.store import Store
 from emopipe.io.ranks import is_first
 from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.training.devices import single_thread
 from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
 from emopipe.training.mixup import mixed
+from emopipe.training.tracking import Tracker
 
 CHUNK = 256  # utterances whose statistics are in memory at a time
 
@@ -37,6 +40,9 @@ def fit(
     members is trained in this way, from a seed of its own. The result depends on these rows and settings alone, not on
     what was trained before.
 
+    With ``model.features: tuned_layers`` this gives heads on the frozen layers. The blocks are trained under all of
+    them then, and where dev prefers no share of that change, the frozen model is what is returned.
+
     Args:
         train: rows of the audio split
         dev: likewise; never the test set
@@ -46,17 +52,21 @@ def fit(
         run: of the training
 
     Raises:
-        UserError: if the backbone's weights are no longer those that made the store
+        UserError: if the backbone's weights are no longer those that made the store, or no block is left to training
+            where some are to be tuned
     """
     task, blocks = task_of(settings, train), trainable_blocks(settings, store.provenance)
+    tuning = settings.features == "tuned_layers"
+    frozen = settings.model_copy(update={"features": "frozen"}) if tuning else settings
 
     def training_data(rows: pd.DataFrame) -> TrainingData:
-        layers = layer_pooling(settings, store.layers, store.dim)
+        layers = layer_pooling(frozen, store.layers, store.dim)
         if layers is not None:
             layers.fit(_chunks(store, rows))
 
         def build() -> AudioModel:
-            return AudioModel(settings, deepcopy(blocks), deepcopy(layers), store.dim, task.outputs)
+            own = None if tuning else deepcopy(blocks)
+            return AudioModel(frozen, own, deepcopy(layers), store.dim, task.outputs)
 
         targets = task.targets(rows)
         dataset = examples(rows["utterance"], targets, store, store.conditions)
@@ -68,7 +78,7 @@ def fit(
     if is_first():
         print(f"{run.tracker.name}: {len(train)} training utterances, under {len(store.conditions)} condition(s)")
     recipe = Recipe(
-        Collate(store, settings),
+        Collate(store, frozen),
         partial(AudioModel.parameter_groups, scale=optimisation.lr_scale),
         task.scores,
         task.metric,
@@ -77,15 +87,28 @@ def fit(
     )
     targets = task.targets(dev)
     dev_set = examples(dev["utterance"], targets, store)
-    members = settings.ensemble_size
-    train_and_dev = None
-    if optimisation.refit != "none":
-        train_and_dev = [training_data(pd.concat([train, dev]))] * members
-    with single_thread() if settings.features == "frozen" else nullcontext():  # a head is too small for several
-        found = train_ensemble(recipe, [training_data(train)] * members, dev_set, train_and_dev, run)
-    temperature = task.temperature(found.dev_outputs, targets)
-    answers = None if temperature is None else _answers(found.dev_outputs, temperature, targets, dev)
-    return Trained(found.model, settings, optimisation, task, store.provenance, temperature, found.epochs, answers)
+    members, on_train = settings.ensemble_size, training_data(train)
+    on_both = None if optimisation.refit == "none" else training_data(pd.concat([train, dev]))
+    own = replace(run, tracker=Tracker(f"{run.tracker.name}: heads")) if tuning else run
+    with single_thread() if frozen.features == "frozen" else nullcontext():  # a head is too small for several
+        found = train_ensemble(recipe, [on_train] * members, dev_set, on_both and [on_both] * members, own)
+    model, outputs, choice = found.model, found.dev_outputs, None
+    if tuning:
+        start = partial(
+            tunable,
+            blocks=blocks,
+            tuning=optimisation.tuning,
+            family=store.provenance["backbone"]["family"],
+        )
+        recipe = tuning_recipe(recipe, Collate(store, settings), optimisation)
+        shares = optimisation.interpolation
+        model, choice, outputs = tune(found, start, recipe, on_train, dev_set, on_both, shares, run)
+    temperature = task.temperature(outputs, targets)
+    answers = None if temperature is None else _answers(outputs, temperature, targets, dev)
+    if choice is not None and not choice.share:
+        settings = frozen
+    own = optimisation.model_dump()
+    return Trained(model, settings, own, task, store.provenance, temperature, found.epochs, answers, choice)
 
 
 def _answers(outputs: np.ndarray, temperature: float, targets: np.ndarray, dev: pd.DataFrame) -> DevAnswers:

@@ -11,7 +11,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from emopipe.audio.model import Trained
+from emopipe.audio.model import Trained, TunedModel
 from emopipe.audio.prediction import predict
 from emopipe.audio.tasks import Classification, Regression
 from emopipe.audio.zero_shot import zero_shot
@@ -64,12 +64,12 @@ def _emotions(rows: pd.DataFrame, model: str, probabilities: np.ndarray, labels:
 
 
 class _Embedding(nn.Module):
-    def __init__(self, model: Ensemble) -> None:
+    def __init__(self, model: Ensemble | TunedModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, **batch: torch.Tensor) -> torch.Tensor:
-        return self.model.embedding(**batch)
+        return self.model.mean_embedding(**batch)
 
 
 def _embedding(trained: Trained, rows: pd.DataFrame, store: Store, device: torch.device) -> pd.DataFrame:

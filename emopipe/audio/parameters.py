@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from emopipe.encoding.parameters import BackboneChoice
-from emopipe.parameters import Count, Group, Number, Positive, Share
+from emopipe.parameters import Count, Group, Name, Number, OrNone, Positive, Share
 from emopipe.splits.parameters import AudioTarget
 from emopipe.training.parameters import Optimisation, RegressionLoss
 
@@ -42,6 +42,26 @@ class Loss(Group):
     regression: RegressionLoss
 
 
+class Lora(Group):
+    """Low-rank changes of weights, W + alpha / rank · B A."""
+
+    rank: Count
+    alpha: Positive
+    targets: Annotated[list[Name], OrNone]  # names of linear layers; none: those of the family
+
+
+class Tuning(Group):
+    """The training of the blocks, once the heads are trained on their frozen layers."""
+
+    method: Literal["weights", "lora"]
+    epochs: Count
+    learning_rate: Positive
+    layer_decay: Annotated[Number, Field(gt=0, le=1)]
+    head_learning_rate: Positive
+    l2_sp: Annotated[Number, Field(ge=0)]
+    lora: Lora
+
+
 class Train(Optimisation):
     """The training of the audio model."""
 
@@ -54,3 +74,5 @@ class Train(Optimisation):
     class_weights: Literal["none", "inverse", "balanced"] | list[Number]
     mixup: Annotated[Number, Field(ge=0)]
     lr_scale: Scale
+    tuning: Tuning
+    interpolation: Annotated[list[Annotated[Number, Field(gt=0, le=1)]], Field(min_length=1)]

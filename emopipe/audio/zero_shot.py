@@ -28,7 +28,7 @@ def zero_shot(store: Store, utterances: Sequence[str], labels: Sequence[str]) ->
     """
     if not FAMILIES[store.provenance["backbone"]["family"]].has_classifier:  # then nothing needs to be loaded
         return None
-    head = reload_verified(store.provenance["backbone"]).head
+    head = reload_verified(store.provenance).head
     if head is None or not set(head.emotions) & set(labels):
         return None
     means = store.statistics(store.rows(utterances))[:, 0, -1]

@@ -22,6 +22,8 @@ from emopipe.weights.files import Origin
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+SMALLEST_VARIANCE = 1e-24  # whose root has a gradient, and is 0 in float16
+
 
 class Encoding(NamedTuple):
     """The encoding of one clip."""
@@ -39,7 +41,7 @@ class Head(NamedTuple):
 
 
 class TrainableBlocks(nn.Module, ABC):
-    """The last blocks of a backbone and its final norm."""
+    """Consecutive blocks of a backbone, and its final norm where the last block is one of them."""
 
     extra_tokens = 0  # rows that stand before the first frame and take part in attention alone
 
@@ -53,8 +55,26 @@ class TrainableBlocks(nn.Module, ABC):
         """Yield the output of each block, [batch, extra tokens + frames, dim]; see :meth:`forward`."""
 
     @abstractmethod
-    def last(self, count: int) -> TrainableBlocks:
-        """Return the last ``count`` blocks (shared, not copied) and the final norm."""
+    def part(self, start: int, stop: int) -> TrainableBlocks:
+        """Return blocks ``start`` to ``stop - 1`` (shared, not copied), counted from 0."""
+
+    def _norm_of(self, stop: int) -> nn.Module:
+        """Return the final norm for a part that ends before block ``stop``: it stands behind the last block alone."""
+        return self.norm if stop == len(self.blocks) else nn.Identity()
+
+    def statistics(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return mean and standard deviation over the real frames of every block's output, the last one's normed.
+
+        Args:
+            x: as of :meth:`forward`
+            valid: likewise
+
+        Returns:
+            [batch, 2, blocks, dim]
+        """
+        share = frame_shares(valid, self.extra_tokens)
+        *lower, last = self.states(x, valid)
+        return torch.stack([statistics(state, share) for state in (*lower, self.norm(last))], 2)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Run the blocks.
@@ -88,9 +108,9 @@ class MaskedBlocks(TrainableBlocks):
             x = block(x, attention_mask=mask)
             yield x
 
-    def last(self, count: int) -> MaskedBlocks:
-        """Return the last ``count`` blocks."""
-        return MaskedBlocks(self.config, self.blocks[len(self.blocks) - count :], self.norm)
+    def part(self, start: int, stop: int) -> MaskedBlocks:
+        """Return blocks ``start`` to ``stop - 1``."""
+        return MaskedBlocks(self.config, self.blocks[start:stop], self._norm_of(stop))
 
 
 class Backbone(nn.Module, ABC):
@@ -138,6 +158,30 @@ class Backbone(nn.Module, ABC):
     def front_end(self, waveform: Tensor) -> Tensor:
         """Return the input of the first block, [extra tokens + frames, dim], for one clip of samples at 16 kHz."""
 
+    def cut(self, output_layer: int | None) -> Self:
+        """Leave off the blocks above one, which are then neither run nor stored nor trained.
+
+        The final norm and a classifier of emotions belong to the last block: what is cut has neither.
+
+        Args:
+            output_layer: number of the block that is the last one, from 1; None: all are left
+
+        Returns:
+            this backbone
+
+        Raises:
+            UserError: if there is no such block
+        """
+        if output_layer is None or output_layer == self.block_count:
+            return self
+        if output_layer > self.block_count:
+            raise UserError(
+                f"model.output_layer: {output_layer}, but {self.origin.name} has {self.block_count} blocks; "
+                f"choose 1 to {self.block_count}, or null"
+            )
+        self.blocks, self.head = self.blocks.part(0, output_layer), None
+        return self
+
     def resolve_trainable(self, wanted: int | Literal["all"]) -> int:
         """Return how many blocks are trainable.
 
@@ -148,14 +192,14 @@ class Backbone(nn.Module, ABC):
             return self.block_count
         if wanted > self.block_count:
             raise UserError(
-                f"model.trainable_layers: {wanted}, but {self.origin.name} has {self.block_count} blocks; "
+                f"model.trainable_layers: {wanted}, but of {self.origin.name} {self.block_count} blocks are used; "
                 f"choose 0 to {self.block_count}, or all"
             )
         return wanted
 
     def trainable_blocks(self, count: int) -> TrainableBlocks:
         """Return the last ``count`` blocks, free to train (shared, not copied); the final norm trains with them."""
-        blocks = self.blocks.last(count)
+        blocks = self.blocks.part(self.block_count - count, self.block_count)
         blocks.requires_grad_(count > 0)
         return blocks
 
@@ -176,27 +220,39 @@ class Backbone(nn.Module, ABC):
         """
         clips = [self.front_end(waveform) for waveform in waveforms]
         x, lengths = pad_sequence(clips, batch_first=True), [len(clip) for clip in clips]
-        places, ends = torch.arange(x.shape[1], device=x.device), torch.tensor(lengths, device=x.device)[:, None]
-        valid = places < ends
-        share = (valid & (places >= self.blocks.extra_tokens)) / (ends - self.blocks.extra_tokens)  # of a frame
+        valid = torch.arange(x.shape[1], device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
+        share = frame_shares(valid, self.blocks.extra_tokens)
         layers = []
         states = chain([x], self.blocks.states(x, None if len(set(lengths)) == 1 else valid))
         for depth, state in enumerate(states):
             if depth == self.block_count - trainable:
                 inputs = state.float()
             output = self.blocks.norm(state) if depth == self.block_count else state
-            layers.append(_statistics(output.float(), share[:, :, None]))
-        statistics = torch.stack(layers, 2)
-        return [Encoding(inputs[i, :length], statistics[i]) for i, length in enumerate(lengths)]
+            layers.append(statistics(output, share))
+        stacked = torch.stack(layers, 2)
+        return [Encoding(inputs[i, :length], stacked[i]) for i, length in enumerate(lengths)]
 
 
-def _statistics(x: Tensor, share: Tensor) -> Tensor:
-    """Return mean and standard deviation over frames, [batch, 2, dim].
+def frame_shares(valid: Tensor, extra_tokens: int) -> Tensor:
+    """Return the weight of every row in the mean over a clip's frames, [batch, rows, 1].
 
     Args:
-        x: [batch, frames, dim]
-        share: weight of a frame in the mean, [batch, frames, 1]
+        valid: True where a row is real, [batch, rows]
+        extra_tokens: how many rows stand before the first frame; they have no weight
     """
-    mean = (x * share).sum(1)
-    deviation = ((x - mean[:, None]).square() * share).sum(1).sqrt()
-    return torch.stack([mean, deviation], 1)
+    ends = valid.sum(1, keepdim=True)
+    frames = valid & (torch.arange(valid.shape[1], device=valid.device) >= extra_tokens)
+    return (frames / (ends - extra_tokens))[:, :, None]
+
+
+def statistics(x: Tensor, shares: Tensor) -> Tensor:
+    """Return mean and standard deviation over frames, float32 [batch, 2, dim].
+
+    Args:
+        x: [batch, rows, dim]
+        shares: of :func:`frame_shares`
+    """
+    x = x.float()
+    mean = (x * shares).sum(1)
+    variance = ((x - mean[:, None]).square() * shares).sum(1)
+    return torch.stack([mean, variance.clamp_min(SMALLEST_VARIANCE).sqrt()], 1)

@@ -33,6 +33,7 @@ IGNORED = (
     "adapter.", "classifier.", "final_proj.", "label_embs_concat", "layer_weights", "lm_head.", "masked_spec_embed",
     "objective.", "project_hid.", "project_q.", "projector.", "quantizer.", "tdnn.",
 )  # fmt: skip
+LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense")
 # PyTorch renamed the halves of a weight norm.
 RENAMED = {
     "conv.weight_g": "conv.parametrizations.weight.original0",
@@ -131,6 +132,7 @@ WAV2VEC2 = Family(
     },
     layout=HUGGING_FACE,
     load=partial(load_masked, network="Wav2Vec2Model"),
+    linear_layers=LINEAR_LAYERS,
 )
 HUBERT = Family(
     "hubert",
@@ -140,6 +142,7 @@ HUBERT = Family(
     },
     layout=HUGGING_FACE,
     load=partial(load_masked, network="HubertModel"),
+    linear_layers=LINEAR_LAYERS,
 )
 DATA2VEC = Family(
     "data2vec-audio",
@@ -149,4 +152,5 @@ DATA2VEC = Family(
     },
     layout=HUGGING_FACE,
     load=partial(load_masked, network="Data2VecAudioModel"),
+    linear_layers=LINEAR_LAYERS,
 )

@@ -50,7 +50,7 @@ EMOTIONS = {
 
 
 class Emotion2vecBlocks(TrainableBlocks):
-    """The last blocks of an emotion2vec."""
+    """Blocks of an emotion2vec."""
 
     def __init__(self, blocks: nn.ModuleList, extra_tokens: int, alibi: Callable[..., Tensor], scale: Tensor) -> None:
         """Take blocks.
@@ -59,7 +59,7 @@ class Emotion2vecBlocks(TrainableBlocks):
             blocks: prenet and main blocks, in order
             extra_tokens: how many stand before the frames
             alibi: gives the unscaled bias, [1, heads, frames, frames]
-            scale: of the bias, frozen, [1 or one per block of the network, 1, heads, 1, 1]
+            scale: of the bias, frozen, [1 or one per block, 1, heads, 1, 1]
         """
         super().__init__(blocks, nn.Identity())
         self.extra_tokens = extra_tokens
@@ -74,18 +74,18 @@ class Emotion2vecBlocks(TrainableBlocks):
             x, _ = block(x, padded, own_bias)
             yield x
 
-    def last(self, count: int) -> Emotion2vecBlocks:
-        """Return the last ``count`` blocks."""
-        return Emotion2vecBlocks(self.blocks[len(self.blocks) - count :], self.extra_tokens, self.alibi, self.scale)
+    def part(self, start: int, stop: int) -> Emotion2vecBlocks:
+        """Return blocks ``start`` to ``stop - 1``."""
+        scale = self.scale if len(self.scale) == 1 else self.scale[start:stop]
+        return Emotion2vecBlocks(self.blocks[start:stop], self.extra_tokens, self.alibi, scale)
 
     def _position_bias(self, frames: int, device: torch.device) -> list[Tensor]:
         """Return for each block [1, heads, extra tokens + frames, extra tokens + frames]."""
         bias = self.alibi(batch_size=1, time_steps=frames, dtype=torch.float32, device=device)
         bias = pad(bias, (self.extra_tokens, 0, self.extra_tokens, 0))  # a token is near to all
-        blocks = len(self.blocks)
         if len(self.scale) == 1:
-            return [bias * self.scale[0]] * blocks
-        return [bias * self.scale[i - blocks] for i in range(blocks)]
+            return [bias * self.scale[0]] * len(self.blocks)
+        return [bias * scale for scale in self.scale]
 
 
 class Emotion2vec(Backbone):
@@ -262,5 +262,6 @@ FAMILY = Family(
     },
     layout=FUNASR,
     load=load_folder,
+    linear_layers=("qkv", "proj", "fc1", "fc2"),
     has_classifier=True,
 )

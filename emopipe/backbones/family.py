@@ -87,6 +87,7 @@ class Family:
     published: Mapping[str, Published]  # by what params.yaml calls it
     layout: Layout
     load: Load  # of a folder; what is heavy is imported there
+    linear_layers: tuple[str, ...] = ()  # names of those in a block whose weights a low-rank change may be added to
     has_classifier: bool = False  # whether checkpoints may bring a classifier of emotions along
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from emopipe.backbones.backbone import Backbone
 from emopipe.backbones.catalogue import FAMILIES, Entry, find
@@ -45,22 +45,23 @@ def load(name: str, place: Path | None = None) -> Backbone:
     return _load_folder(place, entry.key, revision, published.licence)
 
 
-def reload_verified(provenance: dict[str, str]) -> Backbone:
-    """Load the backbone that encoded a corpus once more.
+def reload_verified(provenance: dict[str, Any]) -> Backbone:
+    """Load the backbone that encoded a corpus once more, with the blocks that ran then.
 
     Args:
-        provenance: of the backbone, as the encoded store keeps it
+        provenance: of the encoded store
 
     Raises:
         UserError: if its weights are no longer those that encoded the corpus
     """
-    backbone = load(provenance["name"])
-    if backbone.origin.sha256 != provenance["sha256"]:
+    then = provenance["backbone"]
+    backbone = load(then["name"])
+    if backbone.origin.sha256 != then["sha256"]:
         raise UserError(
-            f"{provenance['name']}: the weights changed since they encoded the corpus "
-            f"(sha256 {provenance['sha256']} then, {backbone.origin.sha256} now); run `dvc repro -f encode`"
+            f"{then['name']}: the weights changed since they encoded the corpus "
+            f"(sha256 {then['sha256']} then, {backbone.origin.sha256} now); run `dvc repro -f encode`"
         )
-    return backbone
+    return backbone.cut(provenance["blocks"])
 
 
 def locate(name: str, ask: HubName | None = None) -> Path:

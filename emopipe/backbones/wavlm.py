@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore", message="Support for mismatched key_padding_ma
 
 
 class WavLMBlocks(TrainableBlocks):
-    """The last blocks of a WavLM."""
+    """Blocks of a WavLM."""
 
     def __init__(self, blocks: nn.ModuleList, norm: nn.Module, bias: Tensor) -> None:
         """Take blocks.
@@ -46,9 +46,9 @@ class WavLMBlocks(TrainableBlocks):
             x, bias = block(x, attention_mask=valid, position_bias=bias)
             yield x
 
-    def last(self, count: int) -> WavLMBlocks:
-        """Return the last ``count`` blocks."""
-        return WavLMBlocks(self.blocks[len(self.blocks) - count :], self.norm, self.bias)
+    def part(self, start: int, stop: int) -> WavLMBlocks:
+        """Return blocks ``start`` to ``stop - 1``."""
+        return WavLMBlocks(self.blocks[start:stop], self._norm_of(stop), self.bias)
 
     def _position_bias(self, batch: int, frames: int) -> Tensor:
         """Return [batch * heads, frames, frames], as the first block would."""
@@ -82,4 +82,5 @@ FAMILY = Family(
     },
     layout=HUGGING_FACE,
     load=load_folder,
+    linear_layers=("intermediate_dense", "output_dense"),  # its attention reads the weights of its layers, not outputs
 )

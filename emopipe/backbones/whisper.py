@@ -150,4 +150,5 @@ FAMILY = Family(
     },
     layout=HUGGING_FACE,
     load=load_folder,
+    linear_layers=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
 )

@@ -61,9 +61,9 @@ class Encoder:
         """Load the backbone of the ``model`` group.
 
         Raises:
-            UserError: if it is not available, has fewer blocks than are to train, or does not take clips of this length
+            UserError: if it is not available, has fewer blocks than are wanted, or does not take clips of this length
         """
-        backbone = load(choice.backbone)
+        backbone = load(choice.backbone).cut(choice.output_layer)
         return cls(backbone, backbone.resolve_trainable(choice.trainable_layers), settings, device)
 
     @property

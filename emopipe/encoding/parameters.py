@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from emopipe.parameters import Group, Name, Natural, Number, OrNone, Positive, Precision
+from emopipe.parameters import Count, Group, Name, Natural, Number, OrNone, Positive, Precision
 
 
 def _other_speeds(value: list[float]) -> list[float]:
@@ -21,8 +21,9 @@ class BackboneChoice(Group):
     KEY = "model"
 
     backbone: Name
+    output_layer: Count | None
     trainable_layers: Natural | Literal["all"]
-    features: Literal["frozen", "finetuned", "both"]
+    features: Literal["frozen", "tuned_layers", "finetuned", "both"]
 
 
 class Encode(Group):

@@ -16,7 +16,7 @@ from torch import nn
 
 from emopipe.audio import saving
 from emopipe.audio.batches import Collate, Example
-from emopipe.audio.model import Trained
+from emopipe.audio.model import Trained, TunedModel
 from emopipe.audio.prediction import BATCH
 from emopipe.audio.tasks import Regression
 from emopipe.backbones.backbone import Encoding
@@ -86,7 +86,7 @@ class Recognizer:
             raise UserError(f"{model}: no model: the audio branch of that pipeline was switched off")
         where = chosen(device)
         settings = Encode.model_validate({name: trained.provenance[name] for name in Encode.model_fields})
-        backbone = reload_verified(trained.provenance["backbone"])
+        backbone = reload_verified(trained.provenance)
         return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where), folder)
 
     @property
@@ -223,12 +223,12 @@ class _Memory:
 class _Members(nn.Module):
     """The outputs of every member of an ensemble, [batch, members, outputs]."""
 
-    def __init__(self, ensemble: Ensemble) -> None:
+    def __init__(self, model: Ensemble | TunedModel) -> None:
         super().__init__()
-        self.members = ensemble.members
+        self.model = model
 
     def forward(self, **batch: torch.Tensor) -> torch.Tensor:
-        return torch.stack([member(**batch) for member in self.members], dim=1)
+        return self.model.outputs(**batch)
 
 
 def _folder(model: str, revision: str | None) -> Path:

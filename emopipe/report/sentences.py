@@ -34,6 +34,12 @@ def audio_model(config: Mapping[str, Any]) -> str:
     if settings["features"] == "frozen" or blocks == 0:
         heads = "a head" if size == 1 else f"an ensemble of {size} heads"
         return f"{heads} on the frozen {backbone}"
+    if settings["features"] == "tuned_layers":
+        last, count = config["provenance"]["blocks"], config["provenance"]["trainable_layers"]
+        numbers = listed([str(number) for number in range(last - count + 1, last + 1)])
+        how = " by low-rank changes" if config["train"]["tuning"]["method"] == "lora" else ""
+        heads = "a head" if size == 1 else f"{size} heads"
+        return f"{backbone} with {heads}, block{'s' if count > 1 else ''} {numbers} fine-tuned{how}"
     which = "all blocks" if blocks == "all" else "the last block" if blocks == 1 else f"the last {blocks} blocks"
     return f"{backbone if size == 1 else f'an ensemble of {size} {backbone}'}, {which} fine-tuned"
 
@@ -119,7 +125,19 @@ def weights(config: Mapping[str, Any], refit: str) -> str:
     found += "" if refit == "none" else ", of a training on train and dev together"
     if len(epochs) > 1:
         found += f"; {len(epochs)} models were trained apart, their outputs are averaged, the curves are those of one"
-    return found
+    return found + (_tuning(config["tuning"], config["selection_metric"].upper()) if config.get("tuning") else "")
+
+
+def _tuning(choice: Mapping[str, Any], metric: str) -> str:
+    scores = choice["scores"]
+    frozen, best = scores["0"], max(scores.values())
+    if not choice["share"]:
+        return f"; a fine-tuning of its blocks was no better on dev ({metric} {frozen:.3f} frozen), and is not kept"
+    whole = "the change" if choice["share"] == 1 else f"{choice['share']:g} of the change"
+    return (
+        f"; then blocks and heads were trained together, and {whole} is kept, chosen on dev: {metric} {best:.3f}, "
+        f"frozen {frozen:.3f}"
+    )
 
 
 def resampling(part: Mapping[str, Any]) -> str:

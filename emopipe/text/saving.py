@@ -39,7 +39,7 @@ def save(trained: Trained, folder: Path = FOLDER) -> None:
         trained.tokenizer.save_pretrained(folder / "tokenizer")
     write_model(
         folder,
-        trained.model,
+        trained.model.state_dict(),
         {
             "rows": trained.rows,
             "epochs": trained.epochs,

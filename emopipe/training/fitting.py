@@ -29,7 +29,7 @@ from emopipe.training.devices import side_by_side
 from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
-from emopipe.training.tracking import Tracker, best_epoch
+from emopipe.training.tracking import Tracker, best_epoch, dev_scores
 from emopipe.training.trainer import (
     Augment,
     BranchTrainer,
@@ -82,7 +82,8 @@ class EnsembleResult(NamedTuple):
 
     model: Ensemble
     epochs: list[int]  # whose weights the members have, from 1: the best on dev, or the last of a refit
-    dev_outputs: np.ndarray  # mean outputs for the dev set of those that did not train on it, [utterances, outputs]
+    without_dev: Ensemble  # of the networks that did not train on dev
+    dev_outputs: np.ndarray  # their mean outputs for it, [utterances, outputs]
 
 
 def train_ensemble(
@@ -115,14 +116,21 @@ def train_ensemble(
     if ranks.is_first():
         parameters = count_trainable_parameters(ensemble)
         print(f"{run.tracker.name}: {parameters:,} trained parameters, in {len(members)} member(s)")
-    outputs = [member.dev_outputs for member in members if member.dev_outputs is not None]
-    return EnsembleResult(ensemble, [member.epoch for member in members], np.mean(outputs, axis=0))
+    selected = [member.without_dev for member in members if member.without_dev is not None]
+    outputs = np.mean([own.dev_outputs for own in selected], axis=0)
+    without_dev = Ensemble([own.model for own in selected])
+    return EnsembleResult(ensemble, [member.epoch for member in members], without_dev, outputs)
+
+
+class _WithoutDev(NamedTuple):
+    model: Network
+    dev_outputs: np.ndarray
 
 
 class _Member(NamedTuple):
     model: Network
     epoch: int  # whose weights it has
-    dev_outputs: np.ndarray | None  # of the training without dev, where there was one
+    without_dev: _WithoutDev | None  # what was trained without dev, where there was such a training
 
 
 def _member(
@@ -132,15 +140,15 @@ def _member(
     recipe = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
     tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
     run = replace(run, tracker=tracker, checkpoints=run.checkpoints / f"member-{number + 1}")
-    settings, model, epoch, outputs = recipe.settings, None, None, None
+    settings, model, epoch, without_dev = recipe.settings, None, None, None
     if number == 0 or settings.refit != "all_epochs":
         model, epoch = fit(recipe, train, dev, run)
-        outputs = predict(model, dev, recipe.collate, settings.batch_size, run.device)
+        without_dev = _WithoutDev(model, predict(model, dev, recipe.collate, settings.batch_size, run.device))
     if settings.refit == "all_epochs":
         epoch = settings.epochs
     if train_and_dev is not None:
         model, epoch = refit(recipe, train_and_dev, epoch, run)
-    return _Member(model, epoch, outputs)
+    return _Member(model, epoch, without_dev)
 
 
 def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> tuple[Network, int]:
@@ -170,7 +178,7 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
     load_model(model.to(run.device), str(chosen / WEIGHTS))
     trainer.average.load(chosen, model)
     trainer.average.copy_to(model)
-    tracker.summarise(best)
+    tracker.summarise(best + 1, dev_scores(tracker.history[best]))
     return model, best + 1
 
 

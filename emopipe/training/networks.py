@@ -16,6 +16,7 @@ class ParameterGroup(NamedTuple):
 
     modules: Iterable[nn.Module]
     scale: float
+    pull: float = 0.0  # after each step, back towards where they began: by this times the rate of the distance
 
 
 class Network(nn.Module):
@@ -31,12 +32,16 @@ class Network(nn.Module):
     micro_batch: int | None = None
 
     def embedding(self, **batch: Tensor) -> Tensor:
-        """Return the input of the head, one vector per example, [batch, width]."""
+        """Return the input of the head, [batch, ...]."""
         raise NotImplementedError
 
     def forward(self, **batch: Tensor) -> Tensor:
         """Return the outputs, [batch, outputs], of what :meth:`embedding` takes."""
-        return self.head(self._in_parts(batch) if self.training and self.micro_batch else self.embedding(**batch))
+        return self.head(self.embedded(batch))
+
+    def embedded(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the input of the head, in training of so many examples at a time."""
+        return self._in_parts(batch) if self.training and self.micro_batch else self.embedding(**batch)
 
     def _in_parts(self, batch: dict[str, Tensor]) -> Tensor:
         def part(*tensors: Tensor) -> Tensor:
@@ -58,13 +63,17 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def embedding(self, **batch: Tensor) -> Tensor:
+    def mean_embedding(self, **batch: Tensor) -> Tensor:
         """Return the mean of the inputs of the heads, [batch, width]."""
         return torch.stack([member.embedding(**batch) for member in self.members]).mean(0)
 
+    def outputs(self, **batch: Tensor) -> Tensor:
+        """Return the outputs of every member, [batch, members, outputs]."""
+        return torch.stack([member(**batch) for member in self.members], 1)
+
     def forward(self, **batch: Tensor) -> Tensor:
         """Return the mean of the outputs, [batch, outputs]."""
-        return torch.stack([member(**batch) for member in self.members]).mean(0)
+        return self.outputs(**batch).mean(1)
 
 
 class TargetScaler(nn.Module):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
@@ -19,8 +20,13 @@ def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) ->
     """Return the optimiser of every trainable parameter of the groups.
 
     Biases and the gains of norms are vectors and are not decayed (as in GPT, BERT and wav2vec2 recipes).
+
+    A pull towards the weights that a group has now is decoupled from the gradient, as the decay is (L2-SP: Li,
+    Grandvalet and Davoine, "Explicit inductive bias for transfer learning with convolutional networks", ICML 2018,
+    equation 5; decoupled: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019).
     """
     groups: list[dict[str, Any]] = []
+    pulls: list[float] = []
     for group in parameter_groups:
         parameters = [p for module in group.modules for p in module.parameters() if p.requires_grad]
         for decay, chosen in (
@@ -29,7 +35,23 @@ def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) ->
         ):
             if chosen:
                 groups.append({"params": chosen, "lr": settings.learning_rate * group.scale, "weight_decay": decay})
-    return torch.optim.AdamW(groups, fused=True)  # one pass over the weights instead of ten
+                pulls.append(group.pull)
+    optimiser = torch.optim.AdamW(groups, fused=True)  # one pass over the weights instead of ten
+    if any(pulls):
+        starts = [
+            [p.detach().clone() for p in group["params"]] if pull else []
+            for group, pull in zip(groups, pulls, strict=True)
+        ]
+        optimiser.register_step_post_hook(lambda own, *_: _pull_back(own, pulls, starts))
+    return optimiser
+
+
+@torch.no_grad()
+def _pull_back(optimiser: Optimizer, pulls: Sequence[float], starts: Sequence[Sequence[Tensor]]) -> None:
+    for group, pull, start in zip(optimiser.param_groups, pulls, starts, strict=True):
+        if pull:
+            for parameter, before in zip(group["params"], start, strict=True):
+                parameter.lerp_(before.to(parameter), min(1.0, group["lr"] * pull))
 
 
 def schedule(optimiser: Optimizer, settings: Optimisation, steps: int) -> LambdaLR:

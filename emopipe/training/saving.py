@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write, write_json
@@ -15,10 +16,10 @@ from emopipe.io.outputs import atomic_write, write_json
 CONFIG = "config.json"
 
 
-def write_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
+def write_model(folder: Path, state: Mapping[str, Tensor], config: dict[str, Any]) -> None:
     """Write ``model.safetensors`` and then ``config.json``; the same model gives the same bytes."""
     (folder / CONFIG).unlink(missing_ok=True)  # without it there is no model: no old one goes with new weights
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with atomic_write(folder / "model.safetensors") as part:
         save_file(state, part, metadata={"format": "pt"})  # more keys come in random order
     write_config(folder, config)

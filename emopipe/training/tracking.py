@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def best_epoch(history: list[dict[str, float]], metric: str) -> int:
     """
     values = [row[f"dev/{metric}"] for row in history]
     return values.index(max(values))
+
+
+def dev_scores(row: Mapping[str, float]) -> dict[str, float]:
+    """Return the dev scores and the dev loss of an epoch's row, by name."""
+    return {key.removeprefix("dev/"): value for key, value in row.items() if key.startswith("dev/")}
 
 
 @contextmanager
@@ -124,15 +129,16 @@ class Tracker(TrainerCallback):
         for row in history:
             self._add(row)
 
-    def summarise(self, best: int) -> None:
-        """Log as the summary, which ``dvc metrics show`` prints, the scores of the model that is kept.
+    def summarise(self, epoch: int, scores: dict[str, float], others: Mapping[str, Any] | None = None) -> None:
+        """Log as the summary, which ``dvc metrics show`` prints, what there is to say of the model that is kept.
 
         Args:
-            best: its row, from 0
+            epoch: whose weights it has, from 1
+            scores: on dev
+            others: what else
         """
         if self.live is not None:
-            row = {key.removeprefix("dev/"): v for key, v in self.history[best].items() if key.startswith("dev/")}
-            self.live.summary = {"epoch": best + 1, "dev": row}
+            self.live.summary = {"epoch": epoch, "dev": scores, **(others or {})}
 
     def _add(self, row: dict[str, float]) -> None:
         self.history.append(row)

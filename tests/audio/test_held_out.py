@@ -21,7 +21,7 @@ from emopipe.audio.tasks import Classification, Regression
 from emopipe.encoding import store
 from emopipe.schemas import predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.training.networks import TargetScaler
+from emopipe.training.networks import Ensemble, TargetScaler
 from helpers.paths import ROOT
 from stages import predict_audio
 
@@ -56,7 +56,7 @@ class Network(nn.Module):
 def trained(task: Classification | Regression, outputs: int) -> SimpleNamespace:
     """Return what stands for a trained model."""
     settings = Model(**(PARAMS["model"] | {"features": "frozen"}))
-    return SimpleNamespace(model=Network(outputs), settings=settings, task=task, temperature=2.5)
+    return SimpleNamespace(model=Ensemble([Network(outputs)]), settings=settings, task=task, temperature=2.5)
 
 
 CLASSIFIER = trained(Classification(LABELS), 3)
@@ -89,7 +89,7 @@ def means(opened: store.Store, rows: pd.DataFrame) -> np.ndarray:
 
 
 def outputs(model: Network, opened: store.Store, rows: pd.DataFrame) -> np.ndarray:
-    weight, bias = (parameter.detach().numpy() for parameter in (model.head.weight, model.head.bias))
+    weight, bias = (parameter.detach().numpy() for parameter in model.members[0].head.parameters())
     return means(opened, rows) @ weight.T + bias
 
 

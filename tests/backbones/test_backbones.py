@@ -179,7 +179,9 @@ def test_the_embedded_weights_are_those_of_the_paper():
 
 
 def test_too_many_trainable_blocks_are_refused(folder):
-    with pytest.raises(UserError, match=r"model\.trainable_layers: 4, but .* has 3 blocks; choose 0 to 3, or all"):
+    with pytest.raises(
+        UserError, match=r"model\.trainable_layers: 4, but of .* 3 blocks are used; choose 0 to 3, or all"
+    ):
         load(str(folder)).resolve_trainable(4)
     assert load(str(folder)).resolve_trainable("all") == 3
 

@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 
 def encoder(folder: Path, **changes: object) -> Encoder:
     settings = {"max_seconds": 1.0, "speed_perturbation": [], "precision": "float32"} | changes
-    choice = BackboneChoice(backbone=str(folder), trainable_layers=2, features="both")
+    choice = BackboneChoice(backbone=str(folder), output_layer=None, trainable_layers=2, features="both")
     return Encoder.load(choice, Encode(**settings), CPU)
 
 

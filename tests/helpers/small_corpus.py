@@ -44,7 +44,9 @@ def small_corpus(tmp_path_factory):
 
 def train_small(folder: Path, backbone: Path, changes: dict[str, object]) -> None:
     """Train an audio model on the small corpus in a folder, and predict the test set."""
-    small = {"model.backbone": str(backbone), "encode.max_seconds": 1.0, "model.hidden": 16}
+    small = {
+        "model.backbone": str(backbone), "model.features": "frozen", "encode.max_seconds": 1.0, "model.hidden": 16,
+    }  # fmt: skip
     with contextlib.chdir(folder):
         write_params(folder, SMALL | small | changes)
         for stage in (encode, finetune_audio, predict_audio):

@@ -26,7 +26,11 @@ CASES = {
     "classification": {"model.ensemble_size": 3, "train.epochs": 3},
     "regression": {"model.task": "regression", "model.ensemble_size": 1, "train.epochs": 2},
     "fine-tuned": {"model.features": "both", "model.trainable_layers": 1, "model.ensemble_size": 1, "train.epochs": 1},
-}
+    "tuned": {
+        "model.features": "tuned_layers", "model.trainable_layers": 2, "model.output_layer": 2, "train.epochs": 1,
+        "model.ensemble_size": 2, "train.tuning.learning_rate": 1e-3, "train.tuning.epochs": 1,
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -115,7 +119,7 @@ def test_probabilities_add_up_and_spread_is_that_of_the_members(recognizer, reco
         np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(found["confidence"], chances.max(axis=1))
         assert ("p_" + found["emotion"]).tolist() == chances.idxmax(axis=1).tolist()
-    several = len(recognizer.trained.model.members) > 1
+    several = recognizer.trained.settings.ensemble_size > 1
     assert (found["spread"] > 0).all() == several and (found["spread"] >= 0).all()
 
 

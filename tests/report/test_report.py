@@ -289,6 +289,33 @@ def test_a_backbone_is_called_fine_tuned_only_where_it_was(case):
     assert sentences.audio_model(config) == FEATURES[case]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "trainable", "size", "method", "expected"),
+    [
+        (5, 2, 4, "weights", "b with 4 heads, blocks 4 and 5 fine-tuned"),
+        (6, 1, 1, "lora", "b with a head, block 6 fine-tuned by low-rank changes"),
+        (3, 3, 2, "weights", "b with 2 heads, blocks 1, 2 and 3 fine-tuned"),
+    ],
+)
+def test_the_blocks_that_were_tuned_are_named(blocks, trainable, size, method, expected):
+    config = {
+        "model": {"features": "tuned_layers", "trainable_layers": trainable, "ensemble_size": size},
+        "provenance": {"backbone": {"name": "b"}, "blocks": blocks, "trainable_layers": trainable},
+        "train": {"tuning": {"method": method}},
+    }
+    assert sentences.audio_model(config) == expected
+
+
+def test_how_much_of_a_tuning_is_kept_and_what_dev_said_of_it_is_told():
+    scores = {"0": 0.5, "0.5": 0.61, "1": 0.6}
+    config = {"epochs": [3], "selection_metric": "uar", "tuning": {"share": 0.5, "epoch": 2, "scores": scores}}
+    words = "; then blocks and heads were trained together, and 0.5 of the change is kept, chosen on dev: UAR 0.610, "
+    assert sentences.weights(config, "none").endswith(f"{words}frozen 0.500")
+    config["tuning"] = {"share": 0.0, "epoch": 2, "scores": {"0": 0.5, "1": 0.4}}
+    assert sentences.weights(config, "none").endswith("was no better on dev (UAR 0.500 frozen), and is not kept")
+    assert "dev:" not in sentences.weights(config | {"tuning": None}, "none")
+
+
 def test_a_frozen_backbone_is_nowhere_called_fine_tuned(tmp_path):
     page = report(tmp_path, results.rows(), None)
     assert "tuned" not in Page(page).text.replace("finetuned", "").lower()
@@ -309,6 +336,7 @@ def test_it_shows_every_parameter_but_how_it_ran_and_no_folder_of_anybody(made):
     for branch in "audio", "text":
         expected["split"][branch]["test_corpora"] = []  # null in the file
     expected["encode"]["speed_perturbation"] = []
+    expected["train"]["tuning"]["lora"]["targets"] = []
     assert shown == expected
     for word in ("/home", "/weights", str(made[0])):
         assert word not in page.text
