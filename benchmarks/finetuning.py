@@ -46,13 +46,12 @@ from stages import fetch, resample
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 MANIFEST = Path("data/audio/manifest.csv")
 REFERENCE = "frozen"
+TUNED = {"model.features": "tuned_layers", "model.trainable_layers": 2}
 WAYS: dict[str, dict[str, Any]] = {
     "frozen": {"model.features": "frozen"},
-    "weights": {"model.features": "tuned_layers"},
-    "l2_sp": {"model.features": "tuned_layers", "train.tuning.l2_sp": 100},
-    "lora": {
-        "model.features": "tuned_layers", "train.tuning.method": "lora", "train.tuning.learning_rate": 1e-3,
-    },
+    "weights": TUNED,
+    "l2_sp": TUNED | {"train.tuning.l2_sp": 100},
+    "lora": TUNED | {"train.tuning.method": "lora", "train.tuning.learning_rate": 1e-3},
     "last block": {"model.features": "finetuned", "model.ensemble_size": 1},
 }  # fmt: skip
 FEWEST = 5  # utterances of an emotion in a corpus; EmoDB's public part has one of each of three
