@@ -1,6 +1,6 @@
 """Fine-tuning that begins from a model on frozen layers, and is compared with it.
 
-A head that begins at random sends gradients into the blocks that distort what they knew before it has learnt anything.
+A head that begins at random sends gradients into the blocks that distort what they knew before it is trained.
 So the heads are trained on the frozen layers first, and then together with the blocks at small rates (Kumar et al.,
 "Fine-tuning can distort pretrained features and underperform out-of-distribution", ICLR 2022). How much of the change
 is kept is decided on dev, among shares of it that include none (Wortsman et al., "Robust fine-tuning of zero-shot
@@ -110,9 +110,8 @@ def tune(
     if not chosen:
         return Tuned(frozen.model, choice, outputs[chosen])
     if train_and_dev is not None:
-        epochs = settings.epochs if settings.refit == "all_epochs" else epoch
         start = build(frozen.model).to(run.device)
-        model, _ = refit(recipe, _tuned_data(train_and_dev, build, frozen.model), epochs, run)
+        model, _ = refit(recipe, _tuned_data(train_and_dev, build, frozen.model), epoch, run)
         end = _copied(model.to(run.device))
     model.load_state_dict(between(start.state_dict(), end, chosen))
     return Tuned(model, choice, outputs[chosen])

@@ -144,8 +144,6 @@ def _member(
     if number == 0 or settings.refit != "all_epochs":
         model, epoch = fit(recipe, train, dev, run)
         without_dev = _WithoutDev(model, predict(model, dev, recipe.collate, settings.batch_size, run.device))
-    if settings.refit == "all_epochs":
-        epoch = settings.epochs
     if train_and_dev is not None:
         model, epoch = refit(recipe, train_and_dev, epoch, run)
     return _Member(model, epoch, without_dev)
@@ -182,7 +180,7 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
     return model, best + 1
 
 
-def refit(recipe: Recipe, data: TrainingData, epochs: int, run: Run) -> tuple[Network, int]:
+def refit(recipe: Recipe, data: TrainingData, best: int | None, run: Run) -> tuple[Network, int]:
     """Train a network on train and dev together, with the learning rates that :func:`fit` has in its epochs.
 
     There are no checkpoints on the way, but its end is kept: a run that is killed during it begins it again, from the
@@ -191,12 +189,13 @@ def refit(recipe: Recipe, data: TrainingData, epochs: int, run: Run) -> tuple[Ne
     Args:
         recipe: of the branch
         data: all there is to train on; nothing is left to select an epoch by
-        epochs: how many
+        best: epoch on dev, from 1, at which it ends where ``refit`` is ``best_epoch``; None: all of them
         run: of the member
 
     Returns:
         the network and its last epoch, counted from 1
     """
+    epochs = recipe.settings.epochs if recipe.settings.refit == "all_epochs" else best
     model, done = _untrained(recipe, data), run.checkpoints / "refitted" / WEIGHTS
     if done.exists():
         load_model(model, str(done))
