@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from emopipe.audio.batches import Collate, examples
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel, Trained, trainable_blocks, tunable
+from emopipe.audio.model import AudioModel, Trained, of_members, trainable_blocks, tunable
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
 from emopipe.audio.tuning import tune, tuning_recipe
@@ -57,16 +57,16 @@ def fit(
     """
     task, blocks = task_of(settings, train), trainable_blocks(settings, store.provenance)
     tuning = settings.features == "tuned_layers"
-    frozen = settings.model_copy(update={"features": "frozen"}) if tuning else settings
+    member = of_members(settings)
 
     def training_data(rows: pd.DataFrame) -> TrainingData:
-        layers = layer_pooling(frozen, store.layers, store.dim)
+        layers = layer_pooling(member, store.layers, store.dim)
         if layers is not None:
             layers.fit(_chunks(store, rows))
 
         def build() -> AudioModel:
             own = None if tuning else deepcopy(blocks)
-            return AudioModel(frozen, own, deepcopy(layers), store.dim, task.outputs)
+            return AudioModel(member, own, deepcopy(layers), store.dim, task.outputs)
 
         targets = task.targets(rows)
         dataset = examples(rows["utterance"], targets, store, store.conditions)
@@ -78,7 +78,7 @@ def fit(
     if is_first():
         print(f"{run.tracker.name}: {len(train)} training utterances, under {len(store.conditions)} condition(s)")
     recipe = Recipe(
-        Collate(store, frozen),
+        Collate(store, member),
         partial(AudioModel.parameter_groups, scale=optimisation.lr_scale),
         task.scores,
         task.metric,
@@ -90,7 +90,7 @@ def fit(
     members, on_train = settings.ensemble_size, training_data(train)
     on_both = None if optimisation.refit == "none" else training_data(pd.concat([train, dev]))
     own = replace(run, tracker=Tracker(f"{run.tracker.name}: heads")) if tuning else run
-    with single_thread() if frozen.features == "frozen" else nullcontext():  # a head is too small for several
+    with single_thread() if member.features == "frozen" else nullcontext():  # a head is too small for several
         found = train_ensemble(recipe, [on_train] * members, dev_set, on_both and [on_both] * members, own)
     model, outputs, choice = found.model, found.dev_outputs, None
     if tuning:
@@ -106,7 +106,7 @@ def fit(
     temperature = task.temperature(outputs, targets)
     answers = None if temperature is None else _answers(outputs, temperature, targets, dev)
     if choice is not None and not choice.share:
-        settings = frozen
+        settings = member
     own = optimisation.model_dump()
     return Trained(model, settings, own, task, store.provenance, temperature, found.epochs, answers, choice)
 

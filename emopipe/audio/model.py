@@ -133,6 +133,12 @@ class TunedModel(Network):
         return [ParameterGroup([self.head], 1.0), *tuned]
 
 
+def of_members(settings: Model) -> Model:
+    """Return the settings of an ensemble's members: those under tuned layers are models on frozen ones."""
+    tuned = settings.features == "tuned_layers"
+    return settings.model_copy(update={"features": "frozen"}) if tuned else settings
+
+
 def tunable(ensemble: Ensemble, blocks: TrainableBlocks, tuning: Tuning, family: str) -> TunedModel:
     """Return a model to be tuned: until then, what the ensemble is on the frozen layers.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emopipe.audio import adapters
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel, Choice, Trained, TunedModel, trainable_blocks, tunable
+from emopipe.audio.model import AudioModel, Choice, Trained, TunedModel, of_members, trainable_blocks, tunable
 from emopipe.audio.parameters import Model, Tuning
 from emopipe.audio.tasks import restore
 from emopipe.schemas import dev_answers
@@ -58,7 +58,7 @@ def load(folder: Path = FOLDER) -> Trained | None:
     settings, provenance = Model.model_validate(SINCE | config["model"]), config["provenance"]
     task, blocks = restore(settings, config), trainable_blocks(settings, provenance)
     tuned = settings.features == "tuned_layers"
-    own = settings.model_copy(update={"features": "frozen"}) if tuned else settings
+    own = of_members(settings)
     layers = layer_pooling(own, provenance["blocks"] + 1, provenance["dim"])
     member = AudioModel(own, None if tuned else blocks, layers, provenance["dim"], task.outputs)
     model = Ensemble([deepcopy(member) for _ in range(settings.ensemble_size)])

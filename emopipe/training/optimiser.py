@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,14 @@ from transformers import get_scheduler
 
 from emopipe.training.networks import ParameterGroup
 from emopipe.training.parameters import Optimisation
+
+
+class Pulled(NamedTuple):
+    """A group that is pulled back to the weights it began with."""
+
+    number: int  # of the group in the optimiser
+    pull: float
+    starts: list[Tensor]
 
 
 def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) -> torch.optim.AdamW:
@@ -26,7 +34,7 @@ def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) ->
     equation 5; decoupled: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019).
     """
     groups: list[dict[str, Any]] = []
-    pulls: list[float] = []
+    pulled: list[Pulled] = []
     for group in parameter_groups:
         parameters = [p for module in group.modules for p in module.parameters() if p.requires_grad]
         for decay, chosen in (
@@ -35,23 +43,20 @@ def adamw(parameter_groups: Iterable[ParameterGroup], settings: Optimisation) ->
         ):
             if chosen:
                 groups.append({"params": chosen, "lr": settings.learning_rate * group.scale, "weight_decay": decay})
-                pulls.append(group.pull)
+                if group.pull:
+                    pulled.append(Pulled(len(groups) - 1, group.pull, [p.detach().clone() for p in chosen]))
     optimiser = torch.optim.AdamW(groups, fused=True)  # one pass over the weights instead of ten
-    if any(pulls):
-        starts = [
-            [p.detach().clone() for p in group["params"]] if pull else []
-            for group, pull in zip(groups, pulls, strict=True)
-        ]
-        optimiser.register_step_post_hook(lambda own, *_: _pull_back(own, pulls, starts))
+    if pulled:
+        optimiser.register_step_post_hook(lambda own, *_: _pull_back(own, pulled))
     return optimiser
 
 
 @torch.no_grad()
-def _pull_back(optimiser: Optimizer, pulls: Sequence[float], starts: Sequence[Sequence[Tensor]]) -> None:
-    for group, pull, start in zip(optimiser.param_groups, pulls, starts, strict=True):
-        if pull:
-            for parameter, before in zip(group["params"], start, strict=True):
-                parameter.lerp_(before.to(parameter), min(1.0, group["lr"] * pull))
+def _pull_back(optimiser: Optimizer, pulled: Sequence[Pulled]) -> None:
+    for number, pull, starts in pulled:
+        group = optimiser.param_groups[number]
+        for parameter, start in zip(group["params"], starts, strict=True):
+            parameter.lerp_(start.to(parameter), min(1.0, group["lr"] * pull))
 
 
 def schedule(optimiser: Optimizer, settings: Optimisation, steps: int) -> LambdaLR:
