@@ -31,6 +31,8 @@ from emopipe.splits.leakage import drop_duplicates_across_sets, resolve_speaker_
 from emopipe.splits.parameters import Partition
 from emopipe.splits.strategies import assign, require_corpora
 
+RARE = 0.1  # an emotion with fewer training utterances than this share of the mean over emotions is named
+
 
 def split_audio(
     manifest: pd.DataFrame,
@@ -136,7 +138,20 @@ def _learnable(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
         raise UserError(f"data.audio.labels: no training utterance has the emotion(s) {', '.join(absent)}")
     _require_two_emotions(rows)
     others = ", ".join(sorted(set(rows["emotion"]) - trained))
-    return _keep(rows, rows["emotion"].isin(trained), "audio", f"no training utterance has their emotion ({others})")
+    rows = _keep(rows, rows["emotion"].isin(trained), "audio", f"no training utterance has their emotion ({others})")
+    _report_rare_emotions(rows.loc[rows["split"] == "train", "emotion"])
+    return rows
+
+
+def _report_rare_emotions(emotions: pd.Series) -> None:
+    """Say so where so few training utterances have an emotion that its weight drowns what the others teach."""
+    counts = emotions.value_counts()
+    rare = counts[counts < RARE * counts.mean()]
+    what = (
+        f"of rare emotions ({_counted(emotions[emotions.isin(rare.index)])}), so that train.class_weights=balanced "
+        f"counts one of them up to {counts.mean() / counts.min():.0f} times; data.audio.labels leaves emotions out"
+    )
+    notice("audio", int(rare.sum()), "training utterances", what, int(counts.sum()))
 
 
 def _require_two_emotions(rows: pd.DataFrame) -> None:

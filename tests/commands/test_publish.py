@@ -68,6 +68,7 @@ def run(*words):
 
 def untrained(backbone, rows, targets):
     chosen, optimisation = (group.load(path=ROOT / "params.yaml") for group in (Model, Train))
+    optimisation = optimisation.model_dump()
     task = {"task": "regression", "targets": list(targets)} if targets else {}
     settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
     loaded = load(backbone)
@@ -87,7 +88,7 @@ def untrained(backbone, rows, targets):
     ]
     temperature = None if targets else 1.5
     dev = None if targets else DevAnswers(np.full((6, 4), 0.25), np.arange(6) % 4, np.arange(6) % 3)
-    return Trained(Ensemble(members).eval(), settings, optimisation.model_dump(), task, provenance, temperature, [12], dev)
+    return Trained(Ensemble(members).eval(), settings, optimisation, task, provenance, temperature, [12], dev)
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,18 @@ def test_one_emotion_in_train_alone_stops_and_one_in_test_alone_is_said(capsys):
     assert "audio: 1 set has one emotion alone, so that its scores say little: test, anger" in capsys.readouterr().out
 
 
+def test_emotions_of_a_few_utterances_are_said_with_what_their_weight_is(capsys):
+    rows = manifest(split="train").assign(emotion=["boredom", *["anger", "sadness"] * 59, "anger"])
+    rows.loc[[100, 101], "split"] = ["dev", "test"]
+    split_audio(rows, partition("official", speaker_overlap="warn"), None, {})
+    printed = capsys.readouterr().out
+    weight = 118 / 3  # balanced: N / (C n_c)
+    assert "audio: 1 of 118 training utterances of rare emotions (boredom 1), so that" in printed
+    assert f"counts one of them up to {weight:.0f} times" in printed
+    split_audio(manifest(), partition(), None, {})
+    assert "rare" not in capsys.readouterr().out
+
+
 def test_utterances_without_any_emotion_are_named_as_that():
     with pytest.raises(UserError, match=r"no utterance has an emotion; choose model\.task=regression"):
         split_audio(manifest().assign(emotion=""), partition(), None, {})
