@@ -14,13 +14,14 @@ from scipy.special import softmax
 
 from emopipe.audio.batches import Collate, examples
 from emopipe.audio.layers import layer_pooling
-from emopipe.audio.model import AudioModel, Trained, of_members, trainable_blocks, tunable
+from emopipe.audio.model import AudioModel, Choice, Trained, of_members, trainable_blocks, tunable
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.tasks import task_of
-from emopipe.audio.tuning import tune, tuning_recipe
+from emopipe.audio.tuning import DevSet, tune, tuning_recipe
 from emopipe.encoding.store import Store
 from emopipe.io.ranks import is_first
 from emopipe.schemas.dev_answers import DevAnswers
+from emopipe.scoring.bootstrap import clusters_of
 from emopipe.training.devices import single_thread
 from emopipe.training.fitting import Recipe, Run, TrainingData, train_ensemble
 from emopipe.training.mixup import mixed
@@ -41,7 +42,7 @@ def fit(
     what was trained before.
 
     With ``model.features: tuned_layers`` this gives heads on the frozen layers. The blocks are trained under all of
-    them then, and where dev prefers no share of that change, the frozen model is what is returned.
+    them then, and where dev prefers no share of that change, or has one speaker alone, the frozen model is returned.
 
     Args:
         train: rows of the audio split
@@ -56,7 +57,14 @@ def fit(
             where some are to be tuned
     """
     task, blocks = task_of(settings, train), trainable_blocks(settings, store.provenance)
-    tuning = settings.features == "tuned_layers"
+    clusters = clusters_of(dev["speaker"], len(dev))
+    shares, tuning, choice = optimisation.interpolation, settings.features == "tuned_layers", None
+    if tuning and not clusters.any() and not isinstance(shares, float):
+        run.tracker.print(
+            "one dev speaker alone cannot tell whether a fine-tuning is better, so there is none; give dev more "
+            "speakers, or say by train.interpolation=1 that the whole change is kept in any case"
+        )
+        tuning, choice = False, Choice(0.0, {})
     member = of_members(settings)
 
     def training_data(rows: pd.DataFrame) -> TrainingData:
@@ -65,7 +73,7 @@ def fit(
             layers.fit(_chunks(store, rows))
 
         def build() -> AudioModel:
-            own = None if tuning else deepcopy(blocks)
+            own = deepcopy(blocks) if member.features == settings.features else None  # else they come later
             return AudioModel(member, own, deepcopy(layers), store.dim, task.outputs)
 
         targets = task.targets(rows)
@@ -91,8 +99,10 @@ def fit(
     on_both = None if optimisation.refit == "none" else training_data(pd.concat([train, dev]))
     own = replace(run, tracker=Tracker(f"{run.tracker.name}: heads")) if tuning else run
     with single_thread() if member.features == "frozen" else nullcontext():  # a head is too small for several
-        found = train_ensemble(recipe, [on_train] * members, dev_set, on_both and [on_both] * members, own)
-    model, outputs, choice = found.model, found.dev_outputs, None
+        found = train_ensemble(
+            recipe, [on_train] * members, dev_set, on_both and [on_both] * members, own, all_without_dev=tuning
+        )
+    model, outputs = found.model, found.dev_outputs
     if tuning:
         start = partial(
             tunable,
@@ -101,8 +111,8 @@ def fit(
             family=store.provenance["backbone"]["family"],
         )
         recipe = tuning_recipe(recipe, Collate(store, settings), optimisation)
-        shares = optimisation.interpolation
-        model, choice, outputs = tune(found, start, recipe, on_train, dev_set, on_both, shares, run)
+        judge = DevSet(dev_set, task.losses, task.metric, clusters)
+        model, choice, outputs = tune(found, start, recipe, on_train, judge, on_both, shares, run)
     temperature = task.temperature(outputs, targets)
     answers = None if temperature is None else _answers(outputs, temperature, targets, dev)
     if choice is not None and not choice.share:

@@ -158,11 +158,13 @@ def tunable(ensemble: Ensemble, blocks: TrainableBlocks, tuning: Tuning, family:
 
 
 class Choice(NamedTuple):
-    """How much of a change of the weights is kept, and the dev scores that decided it."""
+    """How much of a change of the weights is kept, and what decided it."""
 
     share: float  # 0: none of it, the model is the frozen one
-    epoch: int  # after which the change was taken, from 1
-    scores: dict[str, float]  # dev score by share
+    losses: dict[str, float]  # on dev by share, speakers counting alike; empty: nothing was tuned
+    error: float | None = None  # of the gain of the lowest of them, over speakers; None: of one
+    score: float | None = None  # on dev, of what is kept
+    frozen: float | None = None  # on dev, of the frozen model
 
 
 class Trained(NamedTuple):

@@ -50,6 +50,9 @@ class Lora(Group):
     targets: Annotated[list[Name], OrNone]  # names of linear layers; none: those of the family
 
 
+KeptShare = Annotated[Number, Field(gt=0, le=1)]
+
+
 class Tuning(Group):
     """The training of the blocks, once the heads are trained on their frozen layers."""
 
@@ -75,4 +78,4 @@ class Train(Optimisation):
     mixup: Annotated[Number, Field(ge=0)]
     lr_scale: Scale
     tuning: Tuning
-    interpolation: Annotated[list[Annotated[Number, Field(gt=0, le=1)]], Field(min_length=1)]
+    interpolation: Annotated[list[KeptShare], Field(min_length=1)] | KeptShare

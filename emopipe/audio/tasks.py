@@ -34,6 +34,9 @@ class Task(Protocol):
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Return the dev scores by name."""
 
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return a proper loss of every utterance of the dev set, [utterances], by which models are compared."""
+
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the temperature fitted on the outputs of the dev set; None where they are no probabilities."""
 
@@ -68,6 +71,13 @@ class Classification:
 
         names = np.array(self.labels)
         return classification(names[targets], names[outputs.argmax(1)])
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return −log p of the true class, calibrated: sharper outputs alone are no better."""
+        from scipy.special import log_softmax
+
+        logarithms = log_softmax(outputs / self.temperature(outputs, targets), axis=1)
+        return -logarithms[np.arange(len(targets)), targets]
 
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         """Return the temperature that makes the dev set most likely."""
@@ -107,6 +117,10 @@ class Regression:
         from emopipe.scoring.regression import means
 
         return means(self.scale.inverse_transform(targets), self.scale.inverse_transform(outputs), self.names)
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the squared error, the mean over the targets."""
+        return ((outputs - targets) ** 2).mean(1)
 
     def temperature(self, outputs: np.ndarray, targets: np.ndarray) -> None:
         """Return nothing: ratings are no probabilities."""

@@ -4,7 +4,11 @@ A head that begins at random sends gradients into the blocks that distort what t
 So the heads are trained on the frozen layers first, and then together with the blocks at small rates (Kumar et al.,
 "Fine-tuning can distort pretrained features and underperform out-of-distribution", ICLR 2022). How much of the change
 is kept is decided on dev, among shares of it that include none (Wortsman et al., "Robust fine-tuning of zero-shot
-models", CVPR 2022): what is kept is never worse there than the frozen model.
+models", CVPR 2022).
+
+A dev set is a few speakers, and the best of several scores of a few speakers is often the luckiest. So the shares are
+compared by a proper loss of every utterance, which is far less noisy than the recall of classes, and none of the
+change is kept where the speakers do not agree: see :func:`preferred`.
 """
 
 from __future__ import annotations
@@ -23,6 +27,16 @@ from emopipe.audio.parameters import Train
 from emopipe.training.data import Collate, ExampleDataset, Loss, predict
 from emopipe.training.fitting import EnsembleResult, Recipe, Run, TrainingData, fit, refit
 from emopipe.training.networks import Ensemble
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """What decides how much of a change is kept."""
+
+    dataset: ExampleDataset
+    losses: Callable[[np.ndarray, np.ndarray], np.ndarray]  # of outputs and targets, [utterances]
+    metric: str  # one of the scores, to be shown beside
+    clusters: np.ndarray  # numbers of the speakers, [utterances]
 
 
 class Tuned(NamedTuple):
@@ -60,7 +74,7 @@ def tuning_recipe(recipe: Recipe, collate: Collate, optimisation: Train) -> Reci
         collate,
         partial(TunedModel.parameter_groups, tuning=tuning),
         recipe.score,
-        recipe.metric,
+        None,  # its rates have come to an end when its last epoch has
         optimisation.model_copy(update=own),
     )
 
@@ -70,51 +84,80 @@ def tune(
     build: Callable[[Ensemble], TunedModel],
     recipe: Recipe,
     train: TrainingData,
-    dev: ExampleDataset,
+    dev: DevSet,
     train_and_dev: TrainingData | None,
-    shares: Sequence[float],
+    shares: Sequence[float] | float,
     run: Run,
 ) -> Tuned:
     """Train blocks under the heads of an ensemble on frozen layers, and keep the share of the change that dev prefers.
 
-    Of shares with one score the one with the lowest loss is kept. Where there is a refit, epoch and share are chosen
-    with the members that were not trained on dev; then all members are tuned on both sets.
+    Where there is a refit, the share is chosen with the members that were not trained on dev; then all members are
+    tuned on both sets.
 
     Args:
         frozen: the ensemble, with its members that were not trained on dev
         build: gives a model that begins from an ensemble
         recipe: of the tuning
         train: what the ensemble was trained on
-        dev: selects the epoch and the share; never the test set
+        dev: selects the share, for which it needs several speakers; never the test set
         train_and_dev: both together; None: there is no refit
-        shares: of the change, to choose from; none of it is always one
+        shares: of the change, to choose from, none of it being always one; or the one to keep, whatever dev says
         run: of the tuning
     """
     run = replace(run, checkpoints=run.checkpoints / "tuned")
     own = _tuned_data(train, build, frozen.without_dev)
     start = build(frozen.without_dev).to(run.device)
-    model, epoch = fit(recipe, own, dev, run)
-    targets, settings = np.stack([example.target for example in dev.examples]), recipe.settings
-    end, outputs, scores = _copied(model), {}, {}
-    for share in (0.0, *sorted(shares)):
+    model, epoch = fit(recipe, own, dev.dataset, run)
+    targets, settings = np.stack([example.target for example in dev.dataset.examples]), recipe.settings
+    end, outputs = _copied(model), {}
+    given = [shares] if isinstance(shares, float) else sorted(shares)
+    for share in (0.0, *given):
         model.load_state_dict(between(start.state_dict(), end, share))
-        outputs[share] = predict(model, dev, recipe.collate, settings.batch_size, run.device)
-        loss = own.loss(torch.from_numpy(outputs[share]).to(run.device), torch.from_numpy(targets).to(run.device))
-        scores[share] = {"loss": loss.item(), **recipe.score(outputs[share], targets)}
-    # A score of few utterances often takes one value for several shares; the loss seldom does.
-    chosen = max(scores, key=lambda share: (scores[share][recipe.metric], -scores[share]["loss"]))
-    by_share = {f"{share:g}": score[recipe.metric] for share, score in scores.items()}
-    run.tracker.summarise(epoch if chosen else 0, scores[chosen], {"share": chosen, "frozen": scores[0.0]})
-    choice = Choice(chosen, epoch, by_share)
-    run.tracker.print(_verdict(recipe.metric, choice))
-    if not chosen:
-        return Tuned(frozen.model, choice, outputs[chosen])
+        outputs[share] = predict(model, dev.dataset, recipe.collate, settings.batch_size, run.device)
+    choice = preferred({share: dev.losses(one, targets) for share, one in outputs.items()}, dev.clusters)
+    if isinstance(shares, float):
+        choice = choice._replace(share=shares)
+    kept, before = (
+        {"loss": _loss(own.loss, outputs[share], targets), **recipe.score(outputs[share], targets)}
+        for share in (choice.share, 0.0)
+    )
+    choice = choice._replace(score=kept[dev.metric], frozen=before[dev.metric])
+    run.tracker.summarise(epoch if choice.share else 0, kept, {"share": choice.share, "frozen": before})
+    run.tracker.print(_verdict(choice, dev.metric))
+    if not choice.share:
+        return Tuned(frozen.model, choice, outputs[0.0])
     if train_and_dev is not None:
         start = build(frozen.model).to(run.device)
         model, _ = refit(recipe, _tuned_data(train_and_dev, build, frozen.model), epoch, run)
         end = _copied(model.to(run.device))
-    model.load_state_dict(between(start.state_dict(), end, chosen))
-    return Tuned(model, choice, outputs[chosen])
+    model.load_state_dict(between(start.state_dict(), end, choice.share))
+    return Tuned(model, choice, outputs[choice.share])
+
+
+def preferred(losses: Mapping[float, np.ndarray], clusters: np.ndarray) -> Choice:
+    """Return the share with the lowest loss, or none where that gains no more than its standard error over speakers.
+
+    Speakers count alike. The simpler of two models that lie within a standard error is taken, as in pruning (Breiman
+    et al., "Classification and regression trees", 1984, section 3.4.3).
+
+    Args:
+        losses: by share, each [utterances]; that of 0 among them
+        clusters: numbers of the speakers, from 0, [utterances]; one alone cannot tell
+
+    >>> losses = {0.0: np.ones(4), 1.0: np.array([0.5, 0.5, 0.9, 0.9])}
+    >>> preferred(losses, np.array([0, 0, 1, 1])).share
+    1.0
+    >>> preferred(losses, np.zeros(4, int)).share
+    0.0
+    """
+    counts = np.bincount(clusters)
+    by_speaker = {share: np.bincount(clusters, own) / counts for share, own in losses.items()}
+    means = {share: own.mean().item() for share, own in by_speaker.items()}
+    best = min((share for share in means if share), key=means.__getitem__)
+    gains = by_speaker[0.0] - by_speaker[best]
+    error = (gains.std(ddof=1) / np.sqrt(len(gains))).item() if len(gains) > 1 else None
+    chosen = best if error is not None and gains.mean() > error else 0.0
+    return Choice(chosen, {f"{share:g}": loss for share, loss in means.items()}, error)
 
 
 def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -137,11 +180,18 @@ def _copied(model: TunedModel) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _verdict(metric: str, choice: Choice) -> str:
-    frozen, *others = choice.scores.items()
-    shares = ", ".join(f"{share}: {score:.4f}" for share, score in others)
-    kept = "the frozen model is kept"
-    if choice.share:
-        gain = choice.scores[f"{choice.share:g}"] - frozen[1]
-        kept = f"{choice.share:g} of the change after epoch {choice.epoch} is kept ({gain:+.4f})"
-    return f"dev {metric} of the frozen model {frozen[1]:.4f}, with shares of the change {shares}; {kept}"
+def _loss(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> float:
+    return loss(torch.from_numpy(outputs), torch.from_numpy(targets)).item()
+
+
+def _verdict(choice: Choice, metric: str) -> str:
+    frozen, *others = choice.losses.items()
+    best, lowest = min(others, key=lambda item: item[1])
+    shares = ", ".join(f"{share}: {loss:.4f}" for share, loss in others)
+    kept = f"{choice.share:g} of the change" if choice.share else "the frozen model"
+    error = "" if choice.error is None else f", with a standard error of {choice.error:.4f} over speakers"
+    return (
+        f"dev loss of the frozen model {frozen[1]:.4f}, with shares of the change {shares}; {best} gains "
+        f"{frozen[1] - lowest:.4f}{error}; {kept} is kept: "
+        f"{metric} {choice.score:.4f}, frozen {choice.frozen:.4f}"
+    )

@@ -129,14 +129,14 @@ def weights(config: Mapping[str, Any], refit: str) -> str:
 
 
 def _tuning(choice: Mapping[str, Any], metric: str) -> str:
-    scores = choice["scores"]
-    frozen, best = scores["0"], max(scores.values())
+    if not choice["losses"]:
+        return "; its blocks were not fine-tuned, for one dev speaker cannot tell whether that is better"
     if not choice["share"]:
-        return f"; a fine-tuning of its blocks was no better on dev ({metric} {frozen:.3f} frozen), and is not kept"
+        return "; a fine-tuning of its blocks was not clearly better on dev, and is not kept"
     whole = "the change" if choice["share"] == 1 else f"{choice['share']:g} of the change"
     return (
-        f"; then blocks and heads were trained together, and {whole} is kept, chosen on dev: {metric} {best:.3f}, "
-        f"frozen {frozen:.3f}"
+        f"; then blocks and heads were trained together, and {whole} is kept: {metric} {choice['score']:.3f} on dev, "
+        f"frozen {choice['frozen']:.3f}"
     )
 
 

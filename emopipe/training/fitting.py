@@ -62,7 +62,7 @@ class Recipe:
     collate: Collate
     parameter_groups: Callable[[Any], Sequence[ParameterGroup]]  # of a network: learning rates of its parts
     score: Score  # dev scores
-    metric: str  # the one of them that selects the epoch
+    metric: str | None  # the one of them that selects the epoch; None: the last one is kept
     settings: Optimisation
     augment: Augment | None = None  # what a training batch goes through
 
@@ -92,11 +92,13 @@ def train_ensemble(
     dev: ExampleDataset,
     train_and_dev: Sequence[TrainingData] | None,
     run: Run,
+    *,
+    all_without_dev: bool = False,
 ) -> EnsembleResult:
     """Train networks apart, from the seed of the settings, the next one, and so on.
 
     With ``refit: all_epochs`` the length of a training is given and dev selects nothing: it serves the curves and the
-    temperature alone, and only the first member is trained without it.
+    temperature alone, for which the first member is trained without it.
 
     Args:
         recipe: of the branch
@@ -104,10 +106,20 @@ def train_ensemble(
         dev: selects the epoch of each; never the test set
         train_and_dev: both together, on which each is trained anew; None: not so
         run: of the ensemble
+        all_without_dev: train every member without dev too, whatever the refit
     """
     members = side_by_side(
         [
-            partial(_member, recipe, number, data, dev, train_and_dev and train_and_dev[number], run)
+            partial(
+                _member,
+                recipe,
+                number,
+                data,
+                dev,
+                train_and_dev and train_and_dev[number],
+                run,
+                without_dev=all_without_dev or number == 0 or recipe.settings.refit != "all_epochs",
+            )
             for number, data in enumerate(train)
         ],
         run.processes,
@@ -134,19 +146,27 @@ class _Member(NamedTuple):
 
 
 def _member(
-    recipe: Recipe, number: int, train: TrainingData, dev: ExampleDataset, train_and_dev: TrainingData | None, run: Run
+    recipe: Recipe,
+    number: int,
+    train: TrainingData,
+    dev: ExampleDataset,
+    train_and_dev: TrainingData | None,
+    run: Run,
+    *,
+    without_dev: bool,
 ) -> _Member:
     seed = (recipe.settings.seed + number) % 2**32  # after the last seed there is comes the first
     recipe = replace(recipe, settings=recipe.settings.model_copy(update={"seed": seed}))
     tracker = run.tracker if number == 0 else Tracker(f"{run.tracker.name}: member {number + 1}")
     run = replace(run, tracker=tracker, checkpoints=run.checkpoints / f"member-{number + 1}")
-    settings, model, epoch, without_dev = recipe.settings, None, None, None
-    if number == 0 or settings.refit != "all_epochs":
-        model, epoch = fit(recipe, train, dev, run)
-        without_dev = _WithoutDev(model, predict(model, dev, recipe.collate, settings.batch_size, run.device))
+    settings, model, epoch, found = recipe.settings, None, None, None
+    if without_dev:
+        own = replace(recipe, metric=None) if settings.refit == "all_epochs" else recipe
+        model, epoch = fit(own, train, dev, run)
+        found = _WithoutDev(model, predict(model, dev, recipe.collate, settings.batch_size, run.device))
     if train_and_dev is not None:
         model, epoch = refit(recipe, train_and_dev, epoch, run)
-    return _Member(model, epoch, without_dev)
+    return _Member(model, epoch, found)
 
 
 def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> tuple[Network, int]:

@@ -30,12 +30,14 @@ LOG = {  # columns of the plain CSV of a regression's training
 NOT_SCORES = ("runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")
 
 
-def best_epoch(history: list[dict[str, float]], metric: str) -> int:
-    """Return the number of the row with the greatest dev score, from 0; of equals the earliest.
+def best_epoch(history: list[dict[str, float]], metric: str | None) -> int:
+    """Return the number of the row with the greatest dev score, from 0; of equals the earliest; without one, the last.
 
     >>> best_epoch([{"dev/uar": 0.5}, {"dev/uar": 0.7}, {"dev/uar": 0.7}], "uar")
     1
     """
+    if metric is None:
+        return len(history) - 1
     values = [row[f"dev/{metric}"] for row in history]
     return values.index(max(values))
 

@@ -150,7 +150,7 @@ def _without_labels(batch: Batch) -> Batch:
 class CheckpointCallback(TrainerCallback):
     """Marks checkpoints as whole, keeps the last one and the best one, and stops a training that gets no better."""
 
-    def __init__(self, tracker: Tracker, metric: str, patience: int | None) -> None:
+    def __init__(self, tracker: Tracker, metric: str | None, patience: int | None) -> None:
         self.tracker = tracker
         self.metric = metric
         self.patience = patience
@@ -165,13 +165,13 @@ class CheckpointCallback(TrainerCallback):
         control.should_training_stop |= exhausted(history, self.metric, self.patience)
 
 
-def best_of(folder: Path, history: checkpoints.History, metric: str) -> Path:
+def best_of(folder: Path, history: checkpoints.History, metric: str | None) -> Path:
     """Return the checkpoint of the best epoch."""
     epochs = best_epoch(history, metric) + 1
     return next(path for path in checkpoints.completed(folder) if len(checkpoints.history(path)) == epochs)
 
 
-def exhausted(history: checkpoints.History, metric: str, patience: int | None) -> bool:
+def exhausted(history: checkpoints.History, metric: str | None, patience: int | None) -> bool:
     """Return whether the last ``patience`` epochs brought nothing better."""
     return patience is not None and bool(history) and len(history) - 1 - best_epoch(history, metric) >= patience
 

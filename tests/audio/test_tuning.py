@@ -7,18 +7,25 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
+from scipy.special import softmax
+from scipy.stats import ttest_rel
+from sklearn.metrics import log_loss
 
 from benchmarks.networks import FAMILIES
-from emopipe.audio import adapters, saving, tuning
+from emopipe.audio import adapters, fitting, saving, tuning
 from emopipe.audio.fitting import fit
 from emopipe.audio.layers import LAYER_POOLING
-from emopipe.audio.model import AudioModel, TunedModel, tunable
+from emopipe.audio.model import AudioModel, Choice, TunedModel, tunable
 from emopipe.audio.parameters import Lora, Tuning
 from emopipe.audio.prediction import predict
-from emopipe.audio.tuning import PerHead, between
+from emopipe.audio.tasks import Classification
+from emopipe.audio.tuning import PerHead, between, preferred
 from emopipe.backbones.catalogue import FAMILIES as REGISTERED
 from emopipe.backbones.loading import load as load_backbone
 from emopipe.io.errors import UserError
@@ -206,11 +213,10 @@ def test_dev_decides_how_much_of_a_change_is_kept_and_a_saved_model_predicts_the
     opened, rows = data
     lora = {"method": method, "lora": {"rank": 4, "alpha": 8}}
     model, device = tuned(data, folder, tmp_path, task=task, refit=refit, tuning=lora)
-    share, epoch, scores = model.choice
-    assert list(scores) == ["0", "0.25", "0.5", "0.75", "1"] and 1 <= epoch <= 3
-    assert scores[f"{share:g}"] == max(scores.values()) > scores["0"] and share > 0
-    gain = scores[f"{share:g}"] - scores["0"]
-    assert f"{share:g} of the change after epoch {epoch} is kept ({gain:+.4f})" in capsys.readouterr().err
+    share, losses, error, score, before = model.choice
+    assert list(losses) == ["0", "0.25", "0.5", "0.75", "1"] and share > 0
+    assert losses[f"{share:g}"] == min(losses.values()) < losses["0"] - error and score > before
+    assert f"{share:g} of the change is kept: {model.task.metric} {score:.4f}, frozen" in capsys.readouterr().err
     assert isinstance(model.model, TunedModel) and model.settings.features == "tuned_layers"
     saving.save(model, tmp_path / "model")
     test = rows.loc[rows["split"] == "test", "utterance"]
@@ -225,8 +231,7 @@ def test_dev_decides_how_much_of_a_change_is_kept_and_a_saved_model_predicts_the
     if refit == "none" and task == "classification":
         dev = rows[rows["split"] == "dev"]
         found = predict(model.model, model.settings, dev["utterance"], opened, device).argmax(1)
-        own = model.task.scores(np.eye(2)[found], model.task.targets(dev))["uar"]
-        assert own == pytest.approx(scores[f"{share:g}"])
+        assert model.task.scores(np.eye(2)[found], model.task.targets(dev))["uar"] == pytest.approx(score)
 
 
 def test_where_no_change_is_better_the_frozen_model_is_kept_and_named_so(data, folder, tmp_path, capsys):
@@ -246,6 +251,72 @@ def test_where_no_change_is_better_the_frozen_model_is_kept_and_named_so(data, f
     )  # fmt: skip
     expected = predict(alone.model, settings, test, opened, device)
     np.testing.assert_array_equal(predict(again.model, again.settings, test, opened, device), expected)
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=2, max_size=40).filter(lambda own: len(set(own)) > 1),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_share_is_kept_where_its_gain_exceeds_its_standard_error_over_speakers(speakers, seed):
+    clusters = np.unique(speakers, return_inverse=True)[1]
+    draw = np.random.default_rng(seed)
+    losses = {share: draw.gamma(2.0, size=len(clusters)) * draw.uniform(0.8, 1.2) for share in (0.0, 0.5, 1.0)}
+    choice = preferred(losses, clusters)
+    table = pd.DataFrame(losses).groupby(clusters).mean()
+    best = table[[0.5, 1.0]].mean().idxmin()
+    statistic = ttest_rel(table[0.0], table[best]).statistic
+    assert choice.share == (best if statistic > 1 else 0.0)
+    for share, loss in choice.losses.items():
+        assert loss == pytest.approx(table[float(share)].mean())
+
+
+def test_sharper_outputs_alone_are_no_better():
+    draw = np.random.default_rng(1)
+    outputs, targets = draw.normal(size=(60, 3)), draw.integers(0, 3, 60)
+    outputs[np.arange(60), targets] += 1
+    task = Classification(["a", "b", "c"])
+    found = task.losses(outputs, targets)
+    np.testing.assert_allclose(task.losses(7 * outputs, targets), found, atol=1e-4)
+    calibrated = softmax(outputs / task.temperature(outputs, targets), axis=1)
+    assert found.mean() == pytest.approx(log_loss(targets, calibrated))
+
+
+def one_dev_speaker(data):
+    opened, rows = data
+    first = rows.loc[rows["split"] == "dev", "speaker"].iloc[0]
+    return opened, rows.assign(speaker=rows["speaker"].where(rows["split"] != "dev", first))
+
+
+def test_one_dev_speaker_decides_nothing_and_so_nothing_is_tuned(data, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fitting, "tune", lambda *_: pytest.fail("it was tuned"))
+    model, device = tuned(one_dev_speaker(data), folder, tmp_path, refit="all_epochs")
+    assert "one dev speaker alone cannot tell" in capsys.readouterr().err
+    assert model.settings.features == "frozen" and model.choice == Choice(0.0, {})
+    saving.save(model, tmp_path / "model")
+    again, (opened, rows) = saving.load(tmp_path / "model"), data
+    assert again.choice == model.choice
+    before, after = (predict(own.model, own.settings, rows["utterance"], opened, device) for own in (model, again))
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_share_that_is_given_is_kept_whatever_dev_says(data, folder, tmp_path):
+    ruinous = {"learning_rate": 10.0, "head_learning_rate": 10.0, "epochs": 1}
+    model, _ = tuned(one_dev_speaker(data), folder, tmp_path, tuning=ruinous, interpolation=0.5)
+    assert model.choice.share == 0.5 and model.choice.error is None and list(model.choice.losses) == ["0", "0.5"]
+    saving.save(model, tmp_path / "model")
+    assert saving.load(tmp_path / "model").choice == model.choice
+
+
+def test_every_head_has_its_say_on_the_share(data, folder, tmp_path, monkeypatch):
+    heads, real = [], tuning.fit
+
+    def counting(recipe, own, *others):
+        heads.append(len(own.build().head.members))
+        return real(recipe, own, *others)
+
+    monkeypatch.setattr(tuning, "fit", counting)
+    tuned(data, folder, tmp_path, refit="all_epochs")
+    assert heads == [FROZEN["ensemble_size"]]
 
 
 def test_a_tuning_without_a_block_to_train_is_refused(data, folder, tmp_path):

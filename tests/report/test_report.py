@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from emopipe.audio.model import Choice
 from emopipe.report import mistakes, sentences
 from emopipe.report.formatting import p_value, score
 from emopipe.report.grid import grid_of
@@ -307,13 +308,15 @@ def test_the_blocks_that_were_tuned_are_named(blocks, trainable, size, method, e
 
 
 def test_how_much_of_a_tuning_is_kept_and_what_dev_said_of_it_is_told():
-    scores = {"0": 0.5, "0.5": 0.61, "1": 0.6}
-    config = {"epochs": [3], "selection_metric": "uar", "tuning": {"share": 0.5, "epoch": 2, "scores": scores}}
-    words = "; then blocks and heads were trained together, and 0.5 of the change is kept, chosen on dev: UAR 0.610, "
+    choice = Choice(0.5, {"0": 1.2, "0.5": 1.0}, 0.1, 0.61, 0.5)._asdict()
+    config = {"epochs": [3], "selection_metric": "uar", "tuning": choice}
+    words = "; then blocks and heads were trained together, and 0.5 of the change is kept: UAR 0.610 on dev, "
     assert sentences.weights(config, "none").endswith(f"{words}frozen 0.500")
-    config["tuning"] = {"share": 0.0, "epoch": 2, "scores": {"0": 0.5, "1": 0.4}}
-    assert sentences.weights(config, "none").endswith("was no better on dev (UAR 0.500 frozen), and is not kept")
-    assert "dev:" not in sentences.weights(config | {"tuning": None}, "none")
+    config["tuning"] = choice | {"share": 0.0}
+    assert sentences.weights(config, "none").endswith("was not clearly better on dev, and is not kept")
+    config["tuning"] = Choice(0.0, {})._asdict()
+    assert sentences.weights(config, "none").endswith("one dev speaker cannot tell whether that is better")
+    assert "tuned" not in sentences.weights(config | {"tuning": None}, "none")
 
 
 def test_a_frozen_backbone_is_nowhere_called_fine_tuned(tmp_path):
