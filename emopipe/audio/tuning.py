@@ -7,8 +7,7 @@ is kept is decided on dev, among shares of it that include none (Wortsman et al.
 models", CVPR 2022).
 
 A dev set is a few speakers, and the best of several scores of a few speakers is often the luckiest. So the shares are
-compared by a proper loss of every utterance, which is far less noisy than the recall of classes, and none of the
-change is kept where the speakers do not agree: see :func:`preferred`.
+compared by a proper loss of every utterance, which is far less noisy than the recall of classes.
 """
 
 from __future__ import annotations
@@ -135,20 +134,16 @@ def tune(
 
 
 def preferred(losses: Mapping[float, np.ndarray], clusters: np.ndarray) -> Choice:
-    """Return the share with the lowest loss, or none where that gains no more than its standard error over speakers.
-
-    Speakers count alike. The simpler of two models that lie within a standard error is taken, as in pruning (Breiman
-    et al., "Classification and regression trees", 1984, section 3.4.3).
+    """Return the share with the lowest loss, where speakers count alike.
 
     Args:
         losses: by share, each [utterances]; that of 0 among them
-        clusters: numbers of the speakers, from 0, [utterances]; one alone cannot tell
+        clusters: numbers of the speakers, from 0, [utterances]
 
-    >>> losses = {0.0: np.ones(4), 1.0: np.array([0.5, 0.5, 0.9, 0.9])}
-    >>> preferred(losses, np.array([0, 0, 1, 1])).share
-    1.0
-    >>> preferred(losses, np.zeros(4, int)).share
-    0.0
+    >>> losses = {0.0: np.ones(3), 1.0: np.array([0.6, 0.4, 1.2])}
+    >>> choice = preferred(losses, np.array([0, 0, 1]))
+    >>> choice.share, choice.losses, round(choice.error, 3)
+    (1.0, {'0': 1.0, '1': 0.85}, 0.35)
     """
     counts = np.bincount(clusters)
     by_speaker = {share: np.bincount(clusters, own) / counts for share, own in losses.items()}
@@ -156,7 +151,7 @@ def preferred(losses: Mapping[float, np.ndarray], clusters: np.ndarray) -> Choic
     best = min((share for share in means if share), key=means.__getitem__)
     gains = by_speaker[0.0] - by_speaker[best]
     error = (gains.std(ddof=1) / np.sqrt(len(gains))).item() if len(gains) > 1 else None
-    chosen = best if error is not None and gains.mean() > error else 0.0
+    chosen = best if means[best] < means[0.0] else 0.0
     return Choice(chosen, {f"{share:g}": loss for share, loss in means.items()}, error)
 
 

@@ -132,7 +132,7 @@ def _tuning(choice: Mapping[str, Any], metric: str) -> str:
     if not choice["losses"]:
         return "; its blocks were not fine-tuned, for one dev speaker cannot tell whether that is better"
     if not choice["share"]:
-        return "; a fine-tuning of its blocks was not clearly better on dev, and is not kept"
+        return "; a fine-tuning of its blocks was no better on dev, and is not kept"
     whole = "the change" if choice["share"] == 1 else f"{choice['share']:g} of the change"
     return (
         f"; then blocks and heads were trained together, and {whole} is kept: {metric} {choice['score']:.3f} on dev, "

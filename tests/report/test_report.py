@@ -313,7 +313,7 @@ def test_how_much_of_a_tuning_is_kept_and_what_dev_said_of_it_is_told():
     words = "; then blocks and heads were trained together, and 0.5 of the change is kept: UAR 0.610 on dev, "
     assert sentences.weights(config, "none").endswith(f"{words}frozen 0.500")
     config["tuning"] = choice | {"share": 0.0}
-    assert sentences.weights(config, "none").endswith("was not clearly better on dev, and is not kept")
+    assert sentences.weights(config, "none").endswith("was no better on dev, and is not kept")
     config["tuning"] = Choice(0.0, {})._asdict()
     assert sentences.weights(config, "none").endswith("one dev speaker cannot tell whether that is better")
     assert "tuned" not in sentences.weights(config | {"tuning": None}, "none")
