@@ -9,8 +9,8 @@ parameters of params.yaml and those of --set; what is frozen is encoded once.
 
 Predictions are added to the file as the folds come, and those that are there are not made again: a study that is
 stopped goes on. At its end a table is printed: for each way and corpus the UAR of all predictions together, the mean
-over the seeds, its difference from the frozen heads with a 95 % interval over speakers, and the CPU seconds of a fold,
-the training alone.
+over the seeds, its difference from the frozen heads with a 95 % interval over speakers, the mean share of the change
+that was kept, and the CPU seconds of a fold, the training alone.
 """
 
 from __future__ import annotations
@@ -149,7 +149,10 @@ def _store() -> Store:
 
 def table(predictions: pd.DataFrame) -> str:
     """Return the table in Markdown."""
-    lines = ["| backbone | tested on | way | UAR | beside frozen | CPU s a fold |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| backbone | tested on | way | UAR | beside frozen | share | CPU s a fold |",
+        "|---|---|---|---|---|---|---|",
+    ]
     corpora = sorted(predictions["corpus"].unique())
     for backbone, own in predictions.groupby("backbone", sort=False):
         for corpus in [*corpora, "all"] if len(corpora) > 1 else corpora:
@@ -167,8 +170,17 @@ def _line(tested: pd.DataFrame, backbone: str, corpus: str, way: str) -> str:
         _, others = _runs(tested, REFERENCE)
         found = classification_difference(truth["emotion"], runs, others, truth["speaker"])["uar"]
         beside = f"{found.value:+.3f} [{found.low:.3f}, {found.high:.3f}]"
-    seconds = tested.loc[tested["way"] == way].groupby(["seed", "fold"])["seconds"].first().mean()
-    return f"| {Path(backbone).name} | {corpus} | {way} ({len(runs)}) | {uar:.3f} | {beside} | {seconds:.0f} |"
+    share, seconds = tested[tested["way"] == way].groupby(["seed", "fold"])[["share", "seconds"]].first().mean()
+    cells = (
+        Path(backbone).name,
+        corpus,
+        f"{way} ({len(runs)})",
+        f"{uar:.3f}",
+        beside,
+        f"{share:.2f}",
+        f"{seconds:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _runs(tested: pd.DataFrame, way: str) -> tuple[pd.DataFrame, list[list[str]]]:
