@@ -21,8 +21,8 @@ STAGES = [
 # for Clone.set
 SMALL = {
     "data__synthetic__speakers": 6, "data__synthetic__utterances": 6, "train__epochs": 2, "train__batch_size": 8,
-    "model__hidden": 16, "model__ensemble_size": 2, "text__epochs": 1,
-    "text__learning_rate": 0.01, "text__ensemble_size": 2,
+    "train__tuning__epochs": 1, "train__interpolation": 1, "model__hidden": 16, "model__ensemble_size": 2,
+    "text__epochs": 1, "text__learning_rate": 0.01, "text__ensemble_size": 2,
     "forest__trees": 5, "forest__cross_fit": 2, "plot__dpi": 40, "runtime__threads": 1,
 }  # fmt: skip
 

@@ -6,11 +6,13 @@ import json
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 
+from emopipe.schemas import predictions
 from helpers.paths import ROOT
-from helpers.small_corpus import SMALL, write_params
+from helpers.small_corpus import SMALL, train_small, write_params
 from stages import encode, finetune_audio, split
 
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir())
@@ -57,3 +59,18 @@ def test_two_processes_encode_what_one_does(small_corpus, tmp_path, monkeypatch)
         found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").iterdir()})
     assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "statistics.npy"}
     assert found[0] == found[1]
+
+
+def test_two_processes_tune_what_one_does(small_corpus, tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    exact = {"model.dropout": 0.0, "model.ensemble_size": 2, "train.mixup": 0.0, "train.epochs": 1}
+    tuned = {"model.features": "tuned_layers", "train.interpolation": 1, "train.tuning.epochs": 2}
+    found = []
+    for processes in (1, 2):
+        where = tmp_path / str(processes)
+        shutil.copytree(small_corpus, where)
+        train_small(where, folder, exact | tuned | {"train.batch_size": 8, "runtime.processes": processes})
+        assert json.loads((where / "models/audio/config.json").read_text())["tuning"]["share"] == 1
+        found.append(predictions.read_emotion(where / predictions.AUDIO / "emotion.csv").filter(like="p_"))
+    assert len(found[0]) == 6
+    np.testing.assert_allclose(found[1], found[0], atol=0.01)  # Adam makes steps of roundings where gradients vanish
