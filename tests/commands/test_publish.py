@@ -70,7 +70,7 @@ def untrained(backbone, rows, targets):
     chosen, optimisation = (group.load(path=ROOT / "params.yaml") for group in (Model, Train))
     optimisation = optimisation.model_dump()
     task = {"task": "regression", "targets": list(targets)} if targets else {}
-    settings = chosen.model_copy(update={"backbone": backbone, "hidden": 8} | task)
+    settings = chosen.model_copy(update={"backbone": backbone, "features": "frozen", "hidden": 8} | task)
     loaded = load(backbone)
     provenance = {
         "backbone": loaded.origin.provenance(), "blocks": loaded.block_count, "trainable_layers": 1, "dim": loaded.dim,

@@ -108,8 +108,10 @@ def test_a_clip_may_come_in_any_form(recognizer, recordings, tmp_path, form):
         case "48 kHz":
             clip = (soxr.resample(samples, rate, 48_000, quality="VHQ"), 48_000)
     expected, found = recognizer([path]), recognizer([clip])
-    within = 0.1 if form == "48 kHz" else 1e-6
-    assert_equal(found, expected[[name for name in recognizer.columns if name != "spread"]], within)
+    resampled = form == "48 kHz"
+    left_out = ("spread", "emotion") if resampled else ("spread",)  # of two emotions at one height either may win then
+    compared = [name for name in recognizer.columns if name not in left_out]
+    assert_equal(found, expected[compared], 0.1 if resampled else 1e-6)
 
 
 def test_probabilities_add_up_and_spread_is_that_of_the_members(recognizer, recordings):
