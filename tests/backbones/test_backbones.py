@@ -162,7 +162,9 @@ def test_bfloat16_stays_near_float32(folders):
     for family in FAMILIES:
         backbone = load(str(folders(family)))
         exact = backbone.encode(CLIPS[:1], 2)[0]
-        with torch.autocast("cpu", torch.bfloat16):
+        # oneDNN's convolution of groups of eight channels, as small networks have, is wrong in bfloat16 where the
+        # processor has AMX; of 16 and more, as published ones have, it is right.
+        with torch.autocast("cpu", torch.bfloat16), torch.backends.mkldnn.flags(enabled=False):
             rough = backbone.encode(CLIPS[:1], 2)[0]
         assert rough.frames.dtype == rough.statistics.dtype == torch.float32
         error = (rough.frames - exact.frames).norm() / exact.frames.norm()

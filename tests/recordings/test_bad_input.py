@@ -111,7 +111,7 @@ def test_a_salted_corpus_is_accounted_for_file_by_file_and_the_good_ones_train(c
     from stages import encode, finetune_audio  # here, for tests that need no network
 
     params = yaml.safe_load(Path("params.yaml").read_text())
-    params["model"] |= {"backbone": str(folder), "trainable_layers": 0}
+    params["model"] |= {"backbone": str(folder), "features": "frozen", "trainable_layers": 0}
     params["encode"]["max_seconds"], params["train"]["epochs"] = 1, 1
     params["runtime"] |= {"device": "cpu", "threads": 1}
     Path("params.yaml").write_text(yaml.safe_dump(params))
