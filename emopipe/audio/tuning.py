@@ -20,12 +20,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import EvalPrediction
 
 from emopipe.audio.model import Choice, TunedModel
 from emopipe.audio.parameters import Train
 from emopipe.training.data import Collate, ExampleDataset, Loss, predict
 from emopipe.training.fitting import EnsembleResult, Recipe, Run, TrainingData, fit, refit
 from emopipe.training.networks import Ensemble
+from emopipe.training.trainer import scores_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def tuning_recipe(recipe: Recipe, collate: Collate, optimisation: Train) -> Reci
         optimisation: the ``train`` group
     """
     tuning = optimisation.tuning
-    own = {"epochs": tuning.epochs, "learning_rate": tuning.head_learning_rate, "patience": None}
+    own = {"epochs": tuning.epochs, "learning_rate": tuning.head_learning_rate}
     return Recipe(
         collate,
         partial(TunedModel.parameter_groups, tuning=tuning),
@@ -117,7 +119,7 @@ def tune(
     if isinstance(shares, float):
         choice = choice._replace(share=shares)
     kept, before = (
-        {"loss": _loss(own.loss, outputs[share], targets), **recipe.score(outputs[share], targets)}
+        scores_of(own.loss, recipe.score, run.device, EvalPrediction(outputs[share], targets))
         for share in (choice.share, 0.0)
     )
     choice = choice._replace(score=kept[dev.metric], frozen=before[dev.metric])
@@ -173,10 +175,6 @@ def _tuned_data(data: TrainingData, build: Callable[[Ensemble], TunedModel], ens
 
 def _copied(model: TunedModel) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _loss(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> float:
-    return loss(torch.from_numpy(outputs), torch.from_numpy(targets)).item()
 
 
 def _verdict(choice: Choice, metric: str) -> str:
