@@ -25,6 +25,7 @@ COMMANDS = {
     "listen": "predict emotion, or valence, arousal and dominance, while somebody speaks",
     "predict": "predict emotion, or valence, arousal and dominance, of recordings",
     "publish": "upload the trained audio model and its card to the Hugging Face hub",
+    "sweep": "run many experiments, here or on a Ray cluster, or search for the best parameters",
 }
 
 

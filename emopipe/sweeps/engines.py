@@ -1,0 +1,110 @@
+"""Where the runs of a sweep are carried out: on this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from emopipe.io.cache import cache_folder
+from emopipe.io.errors import UserError
+from emopipe.sweeps.job import Job, Outcome, carry_out
+
+LOST_NODES = 10  # nodes that a run may lose before it counts as failed
+
+
+class Engine(Protocol):
+    """Carries jobs out, several at a time."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run at a time."""
+        ...
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Begin a job as soon as there is room for it."""
+        ...
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        ...
+
+
+class Local:
+    """Processes of this machine, which share the project's cache."""
+
+    def __init__(self, source: bytes, folder: Path, slots: int) -> None:
+        """Take the project as a bundle, a folder for clones, and how many jobs run at a time."""
+        self.source, self.folder, self.slots = source, folder.absolute(), slots
+        self._pool = ThreadPoolExecutor(slots)
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Begin a job as soon as there is room for it."""
+        return self._pool.submit(carry_out, job, self.source, self.folder / job.run.name)
+
+    def close(self) -> None:
+        """Drop what waits; what runs ends with this process."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Ray:
+    """Tasks of a Ray cluster; a task whose node is lost is given to another one."""
+
+    def __init__(self, source: bytes, address: str, name: str, cpus: float, gpus: float) -> None:
+        """Connect to a cluster.
+
+        Args:
+            source: the project, as a bundle of Git's
+            address: ``auto`` (this machine's), ``HOST:PORT``, or ``ray://HOST:PORT``
+            name: of the sweep, for folders on the nodes
+            cpus: that a run takes
+            gpus: that a run takes
+
+        Raises:
+            UserError: where Ray is not installed, or no cluster answers
+        """
+        self._ray = connect(address)
+        self._source, self._name, self._cpus, self._gpus = self._ray.put(source), name, cpus, gpus
+        self._task: Callable[..., object] = self._ray.remote(
+            num_cpus=cpus, num_gpus=gpus, max_retries=LOST_NODES, max_calls=1
+        )(_on_node)
+
+    @property
+    def slots(self) -> int:
+        """How many jobs the nodes have room for that are there now; one waits where none has."""
+        there = self._ray.cluster_resources()
+        room = there.get("CPU", 0) // self._cpus
+        return max(1, int(min(room, there.get("GPU", 0) // self._gpus) if self._gpus else room))
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Begin a job as soon as a node has room for it."""
+        return self._task.remote(job, self._source, self._name).future()
+
+    def close(self) -> None:
+        """Leave the cluster, which stops what this sweep still runs there."""
+        self._ray.shutdown()
+
+
+def connect(address: str):  # noqa: ANN201 - a module
+    """Connect to a Ray cluster; return the library.
+
+    Raises:
+        UserError: where Ray is not installed, or no cluster answers
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError("Ray is not installed: `pip install -r requirements-cluster.txt`") from None
+    try:
+        package = str(Path(__file__).parents[1])
+        ray.init(address=address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError as error:
+        raise UserError(
+            f"--on {address}: no Ray cluster answers there ({error}); `ray start --head` begins one"
+        ) from None
+    return ray
+
+
+def _on_node(job: Job, source: bytes, sweep: str) -> Outcome:
+    return carry_out(job, source, cache_folder() / "sweeps" / sweep / job.commit[:12] / job.run.name)

@@ -1,0 +1,159 @@
+"""One run of a sweep, in a clone of its own, on whichever machine: ``python -m emopipe.sweeps.job FOLDER``.
+
+The folder holds what :func:`carry_out` puts there. A folder that a run before has left goes on from its checkpoints.
+The process ends, and with it all that it started, when the one that started it has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from platform import node
+from typing import Any
+
+from emopipe.io.cache import cache_folder
+from emopipe.io.ranks import VARIABLES
+from emopipe.sweeps.runs import Run
+
+JOB, SOURCE, RESULT, SCORES, LOG = "job.json", "source.bundle", "result.bundle", "scores.json", "log.txt"
+SCORED = Path("metrics/audio/metrics.json")  # the scores on dev
+INTERVAL = 0.5  # seconds between two looks at the process that started this one
+SHOWN = 300  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be run."""
+
+    run: Run
+    commit: str
+    configuration: str  # of DVC, beside what Git tracks
+    cache: str | None  # DVC's; None: this machine's own, filled from the remote and sent to it
+    limit: float | None  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    bundle: bytes | None  # the experiment; None: it failed
+    scores: dict[str, Any]  # on dev, where there are some
+    seconds: float
+    machine: str
+    reason: str = ""  # why it failed
+    late: bool = False  # whether because of the limit
+    log: bytes = b""
+
+
+def carry_out(job: Job, source: bytes, folder: Path) -> Outcome:
+    """Run a job in a process of its own, and wait for it.
+
+    Args:
+        job: what is to be run
+        source: the project, as a bundle of Git's
+        folder: for its clone; removed when all went well
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JOB).write_text(json.dumps(asdict(job)), encoding="utf-8")
+    (folder / SOURCE).write_bytes(source)
+    began, late = time.monotonic(), False
+    with (folder / LOG).open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - no outside input
+            [sys.executable, "-m", "emopipe.sweeps.job", str(folder)],
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=_environment(),
+        )  # fmt: skip
+        try:
+            process.wait(job.limit)
+        except subprocess.TimeoutExpired:
+            late = True
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    seconds, printed = time.monotonic() - began, (folder / LOG).read_bytes()
+    if process.returncode or late:
+        reason = f"took longer than {job.limit:g} s" if late else _reason(printed.decode("utf-8", "replace"))
+        return Outcome(None, {}, seconds, node(), reason, late, printed)
+    scores = folder / "clone" / SCORED
+    found = json.loads(scores.read_text(encoding="utf-8")) if scores.is_file() else {}
+    outcome = Outcome((folder / RESULT).read_bytes(), found, seconds, node(), log=printed)
+    shutil.rmtree(folder)
+    return outcome
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what the engine has set for its own worker: it would change a run's threads."""
+    own = Path(__file__).parents[2]
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RAY_", "DVC_")) and name not in VARIABLES
+    }
+    if "RAY_JOB_ID" in os.environ or any(name.startswith("RAY_") for name in os.environ):
+        inherited.pop("OMP_NUM_THREADS", None)  # Ray's is the number of processors of a task
+    path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
+    return inherited | {"PATH": path, "PYTHONPATH": str(own)}
+
+
+def _reason(printed: str) -> str:
+    """Return the line that says best why a run failed: the stage's own, or else the last one."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("error: ")] or [line for line in lines if "ERROR: " in line]
+    return (told or lines or ["killed before it said anything"])[-1][:SHOWN]
+
+
+def main() -> None:
+    """Clone, run, and leave the experiment in the folder."""
+    folder = Path(sys.argv[1])
+    content = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    job = Job(**content | {"run": Run(*content["run"])})
+    clone, process = folder / "clone", _Process()
+    if not (clone / ".git").is_dir():
+        shutil.rmtree(clone, ignore_errors=True)
+        part = folder / "clone.part"
+        shutil.rmtree(part, ignore_errors=True)
+        process("git", "clone", "--quiet", "--no-checkout", str(folder / SOURCE), str(part))
+        part.rename(clone)
+    process("git", "-C", str(clone), "checkout", "--quiet", "--force", "--detach", job.commit)
+    os.chdir(clone)
+    Path(".dvc/config.local").write_text(job.configuration, encoding="utf-8")
+    cache = job.cache or str(cache_folder() / "dvc")
+    process("dvc", "config", "--local", "cache.dir", cache)
+    reference = f"refs/exps/{job.commit[:2]}/{job.commit[2:]}/{job.run.name}"
+    process("git", "update-ref", "-d", reference)  # of a run that was killed at its end
+    changes = [word for override in job.run.overrides for word in ("-S", override)]
+    pull = [] if job.cache else ["--pull"]
+    process("dvc", "exp", "run", *pull, "--name", job.run.name, *changes, *job.run.stages)
+    if not job.cache:
+        process("dvc", "push", "--run-cache")
+    process("git", "bundle", "create", "--quiet", str(folder / RESULT), reference, f"^{job.commit}")
+
+
+class _Process:
+    """Runs commands, one after the other, and ends all of them with the process that started this one."""
+
+    def __init__(self) -> None:
+        self.parent = os.getppid()
+
+    def __call__(self, *command: str) -> None:
+        process = subprocess.Popen(command)  # noqa: S603 - no shell
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(INTERVAL)
+                break
+            if os.getppid() != self.parent:
+                os.killpg(0, signal.SIGKILL)  # this session is the job's own
+        if code:
+            sys.exit(code if code > 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The repository that a sweep belongs to: what a run starts from, and where its experiment comes back to."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emopipe.io.errors import UserError
+from emopipe.sweeps.runs import Run
+
+SWEEPS = Path(".dvc/tmp/sweeps")  # one folder per sweep: its table, and the logs and clones of its runs
+
+
+class Project:
+    """The repository of the working folder, as of its last commit."""
+
+    def __init__(self) -> None:
+        """Look at the repository.
+
+        Raises:
+            UserError: where something is not committed, which no clone would have
+        """
+        if not Path("dvc.yaml").is_file():
+            raise UserError("dvc.yaml: no such file; run this in the folder that holds it")
+        changed = _git("status", "--porcelain", "--untracked-files=no").splitlines()
+        if changed:
+            raise UserError(
+                f"{', '.join(line[3:] for line in changed[:5])}: changed since the last commit; runs start from what "
+                "is committed: `git commit -a`, or `git stash`"
+            )
+        self.commit = _git("rev-parse", "HEAD").strip()
+        self.stages: dict[str, Any] = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+    def bundle(self) -> bytes:
+        """Return the last commit and its history in one file of Git's, which can be cloned."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "source.bundle")
+            _git("bundle", "create", "--quiet", str(file), "HEAD")
+            return file.read_bytes()
+
+    def configuration(self) -> str:
+        """Return the settings of DVC that Git does not track, such as the keys of a remote."""
+        file = Path(".dvc/config.local")
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    def cache(self) -> Path:
+        """Return the folder of DVC's cache."""
+        from dvc.repo import Repo
+
+        with Repo() as repo:
+            return Path(repo.cache.local_cache_dir).absolute()
+
+    def share(self) -> None:
+        """Send to DVC's remote what is finished here: no machine of a cluster needs the corpora then.
+
+        Raises:
+            UserError: if there is no remote, or it cannot be reached
+        """
+        from dvc.config import NoRemoteError
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        with Repo() as repo:
+            try:
+                repo.cloud.get_remote()
+                repo.push(run_cache=True)
+            except NoRemoteError:
+                raise UserError(
+                    "no DVC remote: the machines of a cluster share finished stages through one; "
+                    "`dvc remote add -d storage s3://bucket/folder`, and commit .dvc/config"
+                ) from None
+            except DvcException as error:
+                raise UserError(f"dvc push: {error}; the machines of a cluster share what is finished through it") from None
+
+    def missing(self, runs: Sequence[Run]) -> list[Run]:
+        """Return the runs that are no experiment of this commit yet.
+
+        Raises:
+            UserError: naming an experiment that has the name of a run, and other parameters
+        """
+        have = set(_git("for-each-ref", "--format=%(refname)", self.reference("")).split())
+        missing = []
+        for run in runs:
+            reference = self.reference(run.name)
+            if reference not in have:
+                missing.append(run)
+            elif yaml.safe_load(_git("show", f"{reference}:params.yaml")) != self._parameters(run):
+                raise UserError(
+                    f"{run.name}: an experiment of this name has other parameters; choose another --name, or "
+                    f"`dvc exp remove {run.name}`"
+                )
+        return missing
+
+    def check(self, runs: Sequence[Run]) -> None:
+        """Check the parameters of every run before the first one starts.
+
+        Raises:
+            UserError: naming the key that is unknown or whose value cannot be
+        """
+        from emopipe import parameter_file
+
+        for run in runs:
+            try:
+                parameter_file.check(self._parameters(run), Path("params.yaml"))
+            except UserError as error:
+                raise UserError(f"{run.name}: {error}") from None
+
+    def reference(self, name: str) -> str:
+        """Return the Git reference of an experiment of this commit."""
+        return f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}".rstrip("/")
+
+    def adopt(self, name: str, bundle: bytes) -> None:
+        """Take over an experiment from a bundle."""
+        reference = self.reference(name)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "result.bundle")
+            file.write_bytes(bundle)
+            _git("fetch", "--quiet", "--no-auto-gc", str(file), f"+{reference}:{reference}")
+
+    def _parameters(self, run: Run) -> dict[str, Any]:
+        from dvc.exceptions import InvalidArgumentError
+        from dvc.utils.hydra import apply_overrides
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "params.yaml")
+            file.write_text(_git("show", f"{self.commit}:params.yaml"), encoding="utf-8")
+            try:
+                apply_overrides(file, list(run.overrides))
+            except InvalidArgumentError as error:
+                raise UserError(f"{run.name}: {error.__cause__ or error}") from None
+            return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True)  # noqa: S603, S607
+    if done.returncode:
+        raise UserError(f"git {words[0]}: {done.stderr.strip()}")
+    return done.stdout
