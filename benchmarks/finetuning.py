@@ -143,7 +143,7 @@ def _store() -> Store:
     folder = Path(f"encoded-{choice.output_layer}-{choice.trainable_layers}")
     if not folder.exists():
         encoder = Encoder.load(choice, settings, set_up(runtime, seed=0))
-        encode_corpus(encoder, MANIFEST, with_frames=True, folder=folder)
+        encode_corpus(encoder, MANIFEST, with_frames=True, parts=Path("parts"), folder=folder)
     return Store(folder)
 
 

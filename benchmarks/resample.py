@@ -63,7 +63,7 @@ def loop(sources: Sequence[Path], folder: Path) -> None:
 def stage(sources: Sequence[Path], folder: Path, workers: int) -> None:
     """Convert as the stage does."""
     jobs = [(Recording(source), folder / f"{i}.flac") for i, source in enumerate(sources)]
-    for (source, _), outcome in zip(jobs, convert_all(jobs, workers), strict=True):
+    for (source, _), outcome in zip(jobs, convert_all(jobs, workers, folder / "parts"), strict=True):
         if isinstance(outcome, RejectedError):
             raise SystemExit(f"{source.path}: {outcome}; time it without this file")
 

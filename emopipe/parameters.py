@@ -67,6 +67,8 @@ class Runtime(Group):
 
     KEY = "runtime"
 
+    engine: Literal["local", "ray"]
+    address: Name
     device: Literal["auto", "cpu", "cuda"]
     processes: Count
     threads: Count

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from emopipe.cluster.connection import Cluster
 from emopipe.encoding.corpus import encode_corpus, tell_unheard
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
 from emopipe.io import ranks
 from emopipe.io.errors import run_stage
+from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.schemas import notices
 from emopipe.training import devices
@@ -19,11 +22,15 @@ MANIFEST = Path("data/audio/manifest.csv")
 def main() -> None:
     """Encode data/audio into data/encoded."""
     choice, settings, runtime = BackboneChoice.load(), Encode.load(), Runtime.load()
-    if devices.launch("stages.encode", runtime):
+    if runtime.engine == "local" and devices.launch("stages.encode", runtime):
         return
     device = devices.set_up(runtime, seed=0)  # nothing here is drawn at random
     encoder = Encoder.load(choice, settings, device)
-    utterances = encode_corpus(encoder, MANIFEST, with_frames=choice.features != "frozen")
+    weights = json.dumps(encoder.provenance)
+    with checkpoint_folder("encode", [choice, settings], runtime, [MANIFEST], weights) as parts:
+        with_frames = choice.features != "frozen"
+        cluster = Cluster.of(runtime, cpus=runtime.threads, gpu=runtime.device != "cpu")
+        utterances = encode_corpus(encoder, MANIFEST, with_frames, parts, cluster=cluster)
     if ranks.is_first():
         with notices.collected(notices.ENCODE):
             tell_unheard(MANIFEST, settings.max_seconds)

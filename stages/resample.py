@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from emopipe.cluster.connection import Cluster
 from emopipe.io.errors import run_stage
+from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.recordings.manifests import recordings, require_few_rejected, require_unchanged, split_by_outcome
 from emopipe.recordings.parameters import Resample
@@ -26,8 +28,10 @@ def main() -> None:
     sources = recordings(manifest, RAW)
     AUDIO.unlink(missing_ok=True)  # written last: with it, all the recordings are there
     jobs = zip(sources, [AUDIO.parent / name for name in names], strict=True)
-    kept, rejected = split_by_outcome(manifest, convert_all(list(jobs), runtime.workers))
-    require_unchanged(manifest, sources)
+    with checkpoint_folder("resample", [resample], runtime, [RAW]) as parts:
+        outcomes = convert_all(list(jobs), runtime.workers, parts, Cluster.of(runtime, cpus=1, gpu=False))
+        require_unchanged(manifest, sources)
+    kept, rejected = split_by_outcome(manifest, outcomes)
     kept = kept.assign(path=names[kept.index], start=math.nan, end=math.nan)  # a segment is a file of its own now
 
     tables.write(rejected[list(Rejection.model_fields)], REJECTED, Rejection)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import soundfile
 import soxr
 from tqdm import tqdm
@@ -18,41 +19,62 @@ from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.store import ORIGINAL, StoredEncoding
 from emopipe.io import ranks
+from emopipe.io.outputs import atomic_write
+from emopipe.parameters import Runtime
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
 from emopipe.schemas.notices import notice
 from emopipe.training import devices
 
+if TYPE_CHECKING:
+    from emopipe.cluster.connection import Cluster
 
-def encode_corpus(encoder: Encoder, manifest: Path, with_frames: bool, folder: Path = store.FOLDER) -> int:
-    """Write a store of the utterances of a manifest; processes that work together encode a share each.
+
+def encode_corpus(
+    encoder: Encoder,
+    manifest: Path,
+    with_frames: bool,
+    parts: Path,
+    folder: Path = store.FOLDER,
+    cluster: Cluster | None = None,
+) -> int:
+    """Write a store of the utterances of a manifest, shard by shard; a shard that is there is not made again.
+
+    Processes that work together take every so-manieth shard; the nodes of a cluster whichever is next.
 
     Args:
         encoder: encodes the clips
         manifest: of recordings at 16 kHz
         with_frames: whether to keep the frames, which the trainable blocks read
-        folder: of the store
+        parts: folder for the shards until all are there; those in it are taken for this encoder's and this manifest's
+        folder: of the store, on the same disk
+        cluster: whose nodes encode, each with a copy of the encoder; None: this process
 
     Returns:
         number of utterances
     """
-    rows, backbone = read_manifest(manifest), encoder.backbone
-    write = partial(
-        store.write,
-        dim=backbone.dim,
-        layers=backbone.block_count + 1,
-        provenance=encoder.provenance,
-        with_frames=with_frames,
-    )
-    if ranks.world_size() == 1:
-        write(folder, _encodings(encoder, manifest, rows))
-        return len(rows)
-    parts = [folder / "parts" / str(rank) for rank in range(ranks.world_size())]
-    share = np.array_split(np.arange(len(rows)), len(parts))[ranks.rank()]
-    write(parts[ranks.rank()], _encodings(encoder, manifest, rows.iloc[share]))
-    devices.barrier()
+    rows = read_manifest(manifest)
+    recordings = list(zip(rows["utterance"], (audio_path(manifest, path) for path in rows["path"]), strict=True))
+    shards = [recordings[first : first + store.SHARD] for first in range(0, max(len(rows), 1), store.SHARD)]
+    places = [parts / f"{number:05}" for number in range(len(shards))]
+    missing = [number for number, place in enumerate(places) if not (place / store.INDEX).is_file()]
+    write = partial(_write_shard, with_frames=with_frames)
+    if cluster is None:
+        own = [number for number in missing if number % ranks.world_size() == ranks.rank()]
+        with _progress(sum(len(shards[number]) for number in own)) as bar:
+            for number in own:
+                utterances, paths = zip(*shards[number], strict=True) if shards[number] else ((), ())
+                write(encoder, places[number], utterances, paths)
+                bar.update(len(utterances))
+        ranks.barrier()
+    else:
+        pieces = ((number, [(name, path.read_bytes()) for name, path in shards[number]]) for number in missing)
+        shared = (encoder, Runtime.load(), with_frames)
+        with _progress(sum(len(shards[number]) for number in missing)) as bar:
+            for number, files in cluster.map(_shard_on_node, shared, pieces):
+                _put(places[number], files)
+                bar.update(len(shards[number]))
     if ranks.is_first():
-        write(folder, (encoding for part in parts for encoding in store.Store(part).encodings()))
-        shutil.rmtree(folder / "parts")
+        store.assemble(folder, places, encoder.provenance)
     return len(rows)
 
 
@@ -67,22 +89,31 @@ def tell_unheard(manifest: Path, max_seconds: float) -> None:
     notice("audio", len(longer), "recordings", what, len(seconds), longer.idxmax() if len(longer) else "")
 
 
-def _encodings(encoder: Encoder, manifest: Path, rows: pd.DataFrame) -> Iterator[StoredEncoding]:
+def _progress(utterances: int) -> tqdm:
+    shown = ranks.is_first() and sys.stderr.isatty()
+    return tqdm(total=utterances, desc="encode", unit="utterance", disable=not shown)
+
+
+def _write_shard(
+    encoder: Encoder, folder: Path, utterances: Sequence[str], recordings: Iterable[Path | io.BytesIO],
+    with_frames: bool,
+) -> None:  # fmt: skip
+    backbone = encoder.backbone
+    encodings = _encodings(encoder, utterances, recordings)
+    store.write_shard(folder, encodings, backbone.dim, backbone.block_count + 1, with_frames)
+
+
+def _encodings(
+    encoder: Encoder, utterances: Sequence[str], recordings: Iterable[Path | io.BytesIO]
+) -> Iterator[StoredEncoding]:
     speeds = {ORIGINAL: 1.0} | {f"speed={speed:g}": speed for speed in encoder.settings.speed_perturbation}
-    keys = [(utterance, condition) for utterance in rows["utterance"] for condition in speeds]
-    recordings = (audio_path(manifest, path) for path in rows["path"])
-    encodings = tqdm(
-        encoder(_clips(recordings, encoder.max_samples, list(speeds.values()))),
-        total=len(keys),
-        desc="encode",
-        unit="clip",
-        disable=not ranks.is_first() or not sys.stderr.isatty(),
-    )
-    for key, (frames, statistics) in zip(keys, encodings, strict=True):
+    keys = [(utterance, condition) for utterance in utterances for condition in speeds]
+    clips = _clips(recordings, encoder.max_samples, list(speeds.values()))
+    for key, (frames, statistics) in zip(keys, encoder(clips), strict=True):
         yield StoredEncoding(*key, frames.numpy(), statistics.numpy())
 
 
-def _clips(recordings: Iterator[Path], max_samples: int, speeds: list[float]) -> Iterator[np.ndarray]:
+def _clips(recordings: Iterable[Path | io.BytesIO], max_samples: int, speeds: list[float]) -> Iterator[np.ndarray]:
     """Yield every recording at every speed: resampled, so that its pitch and its formants move too.
 
     Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
@@ -91,3 +122,20 @@ def _clips(recordings: Iterator[Path], max_samples: int, speeds: list[float]) ->
         samples, _ = soundfile.read(recording, frames=max_samples, dtype="float32")
         for speed in speeds:
             yield samples if speed == 1.0 else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+
+
+def _shard_on_node(shared: tuple[Encoder, Runtime, bool], recordings: Sequence[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return the files of a shard, made on a node of a cluster."""
+    encoder, runtime, with_frames = shared
+    own = Encoder(encoder.backbone, encoder.trainable, encoder.settings, devices.set_up(runtime, seed=0))
+    with TemporaryDirectory() as folder:
+        utterances = [name for name, _ in recordings]
+        _write_shard(own, Path(folder), utterances, (io.BytesIO(content) for _, content in recordings), with_frames)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def _put(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files of a shard, its index last."""
+    for name in sorted(files, key=lambda name: name == store.INDEX):
+        with atomic_write(folder / name) as part:
+            part.write_bytes(files[name])

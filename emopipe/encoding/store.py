@@ -2,23 +2,31 @@
 
 A folder with
 
-- ``statistics.npy``: float16, [rows, 2, blocks + 1, dim], mean and standard deviation over the frames of every layer
-  of the pretrained network;
-- ``frames.npy``: float16, [frames of all rows, dim], the input of the first trainable block (before an utterance's
-  frames stand the backbone's extra tokens, if it has some); absent where no trainable block will read it;
-- ``index.csv``: utterance, condition and frames of every row: an utterance may be there under several conditions;
+- ``shards/00000``, ``shards/00001``, ...: the encodings of so many utterances each (:data:`SHARD`), in two files:
+
+  - ``statistics.npy``: float16, [rows, 2, blocks + 1, dim], mean and standard deviation over the frames of every layer
+    of the pretrained network;
+  - ``frames.npy``: float16, [frames of all rows, dim], the input of the first trainable block (before an utterance's
+    frames stand the backbone's extra tokens, if it has some); absent where no trainable block will read it;
+
+- ``index.csv``: utterance, condition and frames of every row of all shards: an utterance may be there under several
+  conditions;
 - ``encoding.json``: the provenance: which weights made it, and how it was cut.
 
-It is written one utterance at a time and read through memory maps: memory does not grow with the corpus.
+It is written one utterance at a time and read through memory maps: memory does not grow with the corpus. A shard is
+made apart from the others, by whichever process or machine, and counts once its own ``index.csv`` is there.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -27,13 +35,15 @@ from numpy.lib import format as npy
 from pydantic import Field
 
 from emopipe.io.errors import UserError
-from emopipe.io.outputs import atomic_write, write_json
+from emopipe.io.outputs import atomic_write, reporting_faults, write_json
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Identifier
 from emopipe.schemas.tables import Row
 
 FOLDER = Path("data/encoded")
 PROVENANCE, INDEX, STATISTICS, FRAMES = "encoding.json", "index.csv", "statistics.npy", "frames.npy"
+SHARDS = "shards"
+SHARD = 500  # utterances; their frames are half a gigabyte at the most that the published backbones need
 KIND = np.dtype(np.float16)
 
 ORIGINAL = "original"  # the condition of an utterance as it was spoken; others read ``speed=0.9``
@@ -106,9 +116,27 @@ def write(
     Raises:
         UserError: naming the utterance whose values do not fit float16
     """
-    (folder / PROVENANCE).unlink(missing_ok=True)  # without it there is no store; it is written last
-    if not with_frames:
-        (folder / FRAMES).unlink(missing_ok=True)
+    shards, left = [], iter(encodings)
+    with TemporaryDirectory(dir=_made(folder)) as place:
+        while first := next(left, None):
+            shards.append(Path(place) / str(len(shards)))
+            write_shard(shards[-1], chain([first], islice(left, SHARD - 1)), dim, layers, with_frames)
+        if not shards:
+            shards.append(Path(place) / "0")
+            write_shard(shards[0], [], dim, layers, with_frames)
+        assemble(folder, shards, provenance)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_shard(
+    folder: Path, encodings: Iterable[StoredEncoding], dim: int, layers: int, with_frames: bool = True
+) -> None:
+    """Write a part of a store, which is whole once its index is there; see :func:`write`."""
+    (folder / INDEX).unlink(missing_ok=True)
     entries: list[tuple[str, str, int]] = []
     with (
         _stream(folder / FRAMES, (dim,)) if with_frames else nullcontext() as frames,
@@ -120,6 +148,25 @@ def write(
             if frames is not None:
                 frames.append(encoding.frames, encoding.utterance)
     tables.write(pd.DataFrame(entries, columns=list(Entry.model_fields)), folder / INDEX, Entry)
+
+
+def assemble(folder: Path, shards: Sequence[Path], provenance: dict[str, Any]) -> None:
+    """Make a store of shards, which are moved into it.
+
+    Args:
+        folder: made when absent, on the disk where the shards lie; what it holds of a store is replaced
+        shards: in the order of their rows
+        provenance: for ``encoding.json``
+    """
+    (folder / PROVENANCE).unlink(missing_ok=True)  # without it there is no store; it is written last
+    shutil.rmtree(folder / SHARDS, ignore_errors=True)
+    index = pd.concat([tables.read(shard / INDEX, Entry) for shard in shards], ignore_index=True)
+    with reporting_faults(folder):
+        for number, shard in enumerate(shards):
+            target = _made(folder / SHARDS) / f"{number:05}"
+            shard.rename(target)
+            (target / INDEX).unlink()
+    tables.write(index, folder / INDEX, Entry)
     write_json(provenance, folder / PROVENANCE)
 
 
@@ -138,7 +185,9 @@ class Store:
         self.folder = folder
         self.provenance: dict[str, Any] = _provenance(folder)
         self.index = tables.read(folder / INDEX, Entry)
-        self._statistics = np.load(folder / STATISTICS, mmap_mode="r")
+        self._shards = sorted((folder / SHARDS).iterdir())
+        self._statistics = [np.load(shard / STATISTICS, mmap_mode="r") for shard in self._shards]
+        self._starts = np.cumsum([0, *(len(rows) for rows in self._statistics)])  # the first row of each shard
         keys = zip(self.index["utterance"], self.index["condition"], strict=True)
         self._rows = {key: row for row, key in enumerate(keys)}
         self._lengths = self.index["frames"].to_numpy()
@@ -147,17 +196,17 @@ class Store:
     @property
     def files(self) -> list[Path]:
         """The files by which its content can be told; the frames are those that the statistics are of."""
-        return [self.folder / name for name in (PROVENANCE, INDEX, STATISTICS)]
+        return [self.folder / PROVENANCE, self.folder / INDEX, *(shard / STATISTICS for shard in self._shards)]
 
     @property
     def dim(self) -> int:
         """Width of a frame."""
-        return self._statistics.shape[3]
+        return self._statistics[0].shape[3]
 
     @property
     def layers(self) -> int:
         """Number of layers the statistics cover: the backbone's blocks, and their input."""
-        return self._statistics.shape[2]
+        return self._statistics[0].shape[2]
 
     @property
     def conditions(self) -> list[str]:
@@ -182,7 +231,12 @@ class Store:
 
     def statistics(self, rows: np.ndarray) -> np.ndarray:
         """Return mean and standard deviation of every layer, float32 [rows, 2, layers, dim]."""
-        return self._statistics[rows].astype(np.float32)
+        found = np.empty((len(rows), 2, self.layers, self.dim), np.float32)
+        shards = self._shard(rows)
+        for shard in np.unique(shards):
+            own = shards == shard
+            found[own] = self._statistics[shard][rows[own] - self._starts[shard]]
+        return found
 
     def frames(self, row: int) -> np.ndarray:
         """Return the frames of a row, float32 [frames, dim].
@@ -190,21 +244,29 @@ class Store:
         Raises:
             UserError: if the store was made without frames
         """
-        return self._frames[self._ends[row] - self._lengths[row] : self._ends[row]].astype(np.float32)
+        (shard,) = self._shard(np.array([row]))
+        first = self._starts[shard]
+        before = self._ends[first] - self._lengths[first]  # frames of the shards before
+        end = self._ends[row] - before
+        return self._frames[shard][end - self._lengths[row] : end].astype(np.float32)
 
     def encodings(self) -> Iterator[StoredEncoding]:
         """Go through the store row by row."""
         keys = self.index[["utterance", "condition"]].itertuples(index=False, name=None)
-        has_frames = (self.folder / FRAMES).is_file()
+        has_frames = (self._shards[0] / FRAMES).is_file()
         for row, key in enumerate(keys):
             frames = self.frames(row) if has_frames else np.empty((self._lengths[row], 0), np.float32)
             yield StoredEncoding(*key, frames, self.statistics(np.array([row]))[0])
 
+    def _shard(self, rows: np.ndarray) -> np.ndarray:
+        """Return the number of the shard of each row, [rows]."""
+        return np.searchsorted(self._starts, rows, side="right") - 1
+
     @cached_property
-    def _frames(self) -> np.ndarray:
-        if not (self.folder / FRAMES).is_file():
+    def _frames(self) -> list[np.ndarray]:
+        if not (self._shards[0] / FRAMES).is_file():
             raise UserError(f"{self.folder}: made without frames, for model.features: frozen; run `dvc repro encode`")
-        return np.load(self.folder / FRAMES, mmap_mode="r")
+        return [np.load(shard / FRAMES, mmap_mode="r") for shard in self._shards]
 
 
 def _provenance(folder: Path) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -15,6 +20,7 @@ from tqdm import tqdm
 
 from emopipe.io.errors import UserError
 from emopipe.io.orphans import begin_as_worker
+from emopipe.io.outputs import atomic_write, reporting_faults, write_json
 from emopipe.recordings.reading import (
     Converted,
     Recording,
@@ -30,30 +36,122 @@ from emopipe.recordings.reading import (
 )
 from emopipe.schemas.manifest import SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from emopipe.cluster.connection import Cluster
+
 Job = tuple[Recording, Path]  # source and target
 
+PART = 100  # recordings
+OUTCOMES = "outcomes.json"
 MIN_SAMPLES = 400  # 25 ms: the receptive field of the encoders' convolutions, which crash on less
 
 
-def convert_all(jobs: Sequence[Job], workers: int) -> list[Converted | RejectedError]:
-    """Convert each (source, target) in ``workers`` processes; results keep the order of the jobs."""
-    return _in_processes(_attempt, jobs, workers)
+def convert_all(
+    jobs: Sequence[Job], workers: int, parts: Path, cluster: Cluster | None = None
+) -> list[Converted | RejectedError]:
+    """Convert each (source, target), in parts of so many; a part that is there is not made again.
+
+    Args:
+        jobs: what to convert to what
+        workers: processes of this machine
+        parts: folder for what is converted until all is; what is in it is taken for that of these jobs
+        cluster: whose nodes convert; None: this machine
+
+    Returns:
+        the outcomes, in the order of the jobs
+    """
+    shares = [jobs[first : first + PART] for first in range(0, len(jobs), PART)]
+    places = {parts / f"{number:05}": [source for source, _ in share] for number, share in enumerate(shares)}
+    missing = {place: sources for place, sources in places.items() if not (place / OUTCOMES).is_file()}
+    if cluster is None:
+        _convert_here(missing, workers)
+    else:
+        packed = ((place, _packed(sources)) for place, sources in missing.items())
+        for place, (outcomes, files) in cluster.map(_convert_on_node, None, packed):
+            for name, content in files.items():
+                with atomic_write(place / name) as part:
+                    part.write_bytes(content)
+            _write_outcomes(outcomes, place)
+    outcomes = [outcome for place in places for outcome in _read_outcomes(place)]
+    for number, (outcome, (_, target)) in enumerate(zip(outcomes, jobs, strict=True)):
+        if isinstance(outcome, Converted):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(parts / f"{number // PART:05}" / _name(number % PART), target)
+    return outcomes
+
+
+def _convert_here(places: Mapping[Path, Sequence[Recording]], workers: int) -> None:
+    jobs = [(one, place / _name(i)) for place, sources in places.items() for i, one in enumerate(sources)]
+    found = _in_processes(_attempt, jobs, workers)
+    for place, sources in places.items():
+        _write_outcomes(list(islice(found, len(sources))), place)
+
+
+def _packed(sources: Sequence[Recording]) -> tuple[list[Recording], dict[Path, bytes]]:
+    """Return recordings with the content of their files; those that cannot be read here will be missing there."""
+    files: dict[Path, bytes] = {}
+    for path in {source.path for source in sources}:
+        with suppress(OSError):
+            if path.is_file():  # a pipe would be waited for
+                files[path] = path.read_bytes()
+    return list(sources), files
+
+
+def _convert_on_node(
+    _: None, packed: tuple[Sequence[Recording], Mapping[Path, bytes]]
+) -> tuple[list[Converted | RejectedError], dict[str, bytes]]:
+    """Return the outcomes of recordings, and the files that they were converted to."""
+    sources, files = packed
+    with TemporaryDirectory() as folder:
+        here: dict[Path, Path] = {}
+        for number, (path, content) in enumerate(files.items()):
+            here[path] = Path(folder, str(number), path.name)
+            here[path].parent.mkdir()
+            here[path].write_bytes(content)
+        there = [source._replace(path=here.get(source.path, source.path)) for source in sources]
+        made = Path(folder, "made")
+        outcomes = [_attempt((source, made / _name(i))) for i, source in enumerate(there)]
+        return outcomes, {file.name: file.read_bytes() for file in made.glob("*.flac")}
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name: one that is moved would be missed, should this run be killed before its end."""
+    with reporting_faults(target):
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:  # a file system without such names, or another disk
+            shutil.copyfile(source, target)
+
+
+def _name(number: int) -> str:
+    return f"{number:03}.flac"
+
+
+def _write_outcomes(outcomes: Sequence[Converted | RejectedError], place: Path) -> None:
+    """Write the outcomes of a part, which is whole with them."""
+    write_json([str(one) if isinstance(one, RejectedError) else list(one) for one in outcomes], place / OUTCOMES)
+
+
+def _read_outcomes(place: Path) -> list[Converted | RejectedError]:
+    found = json.loads((place / OUTCOMES).read_text(encoding="utf-8"))
+    return [RejectedError(one) if isinstance(one, str) else Converted(*one) for one in found]
 
 
 def check_all(sources: Sequence[Recording], workers: int) -> list[Converted | RejectedError]:
-    """Return the outcome that :func:`convert_all` would have for each recording; no file is kept."""
+    """Return the outcome that a conversion of each recording would have; no file is kept."""
     with TemporaryDirectory() as scratch:
         jobs = [(source, Path(scratch) / f"{i}.flac") for i, source in enumerate(sources)]
-        return _in_processes(_attempt_and_delete, jobs, workers)
+        return list(_in_processes(_attempt_and_delete, jobs, workers))
 
 
 def _in_processes(
     attempt: Callable[[Job], Converted | RejectedError], jobs: Sequence[Job], workers: int
-) -> list[Converted | RejectedError]:
+) -> Iterator[Converted | RejectedError]:
     with ProcessPoolExecutor(workers, initializer=begin_as_worker) as pool:
         try:
             results = pool.map(attempt, jobs, chunksize=8)  # raises too, if a worker is gone before all is handed out
-            return list(tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None))
+            yield from tqdm(results, total=len(jobs), desc="resampling", unit="file", disable=None)
         except BrokenProcessPool:
             raise UserError(
                 "a process that resamples was killed, by the system for want of memory perhaps; lower "

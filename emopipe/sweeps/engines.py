@@ -7,11 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+from emopipe.cluster.connection import LOST_NODES, connect
 from emopipe.io.cache import cache_folder
-from emopipe.io.errors import UserError
 from emopipe.sweeps.job import Job, Outcome, carry_out
-
-LOST_NODES = 10  # nodes that a run may lose before it counts as failed
 
 
 class Engine(Protocol):
@@ -64,7 +62,7 @@ class Ray:
         Raises:
             UserError: where Ray is not installed, or no cluster answers
         """
-        self._ray = connect(address)
+        self._ray = connect(address, "--on")
         self._source, self._name, self._cpus, self._gpus = self._ray.put(source), name, cpus, gpus
         self._task: Callable[..., object] = self._ray.remote(
             num_cpus=cpus, num_gpus=gpus, max_retries=LOST_NODES, max_calls=1
@@ -84,26 +82,6 @@ class Ray:
     def close(self) -> None:
         """Leave the cluster, which stops what this sweep still runs there."""
         self._ray.shutdown()
-
-
-def connect(address: str):  # noqa: ANN201 - a module
-    """Connect to a Ray cluster; return the library.
-
-    Raises:
-        UserError: where Ray is not installed, or no cluster answers
-    """
-    try:
-        import ray
-    except ImportError:
-        raise UserError("Ray is not installed: `pip install -r requirements-cluster.txt`") from None
-    try:
-        package = str(Path(__file__).parents[1])
-        ray.init(address=address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
-        raise UserError(
-            f"--on {address}: no Ray cluster answers there ({error}); `ray start --head` begins one"
-        ) from None
-    return ray
 
 
 def _on_node(job: Job, source: bytes, sweep: str) -> Outcome:

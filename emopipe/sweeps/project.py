@@ -75,7 +75,9 @@ class Project:
                     "`dvc remote add -d storage s3://bucket/folder`, and commit .dvc/config"
                 ) from None
             except DvcException as error:
-                raise UserError(f"dvc push: {error}; the machines of a cluster share what is finished through it") from None
+                raise UserError(
+                    f"dvc push: {error}; the machines of a cluster share what is finished through it"
+                ) from None
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """Return the runs that are no experiment of this commit yet.

@@ -150,12 +150,6 @@ def init_process_group(device: torch.device) -> torch.device:
     return device
 
 
-def barrier() -> None:
-    """Wait for the other processes."""
-    if world_size() > 1:
-        distributed.barrier()
-
-
 def all_gather(tensor: Tensor) -> Tensor:
     """Return the rows of all processes, [rows of all, ...]; gradients flow to those of this process.
 

@@ -22,7 +22,7 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from emopipe.io import ranks
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
-from emopipe.training import checkpoints, devices
+from emopipe.training import checkpoints
 from emopipe.training.averaging import WeightAverage
 from emopipe.training.data import Collate, ExampleDataset, Loss, predict
 from emopipe.training.devices import side_by_side
@@ -190,7 +190,7 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
         if whole:
             tracker.print(f"goes on after epoch {len(tracker.history)}, where it was stopped")
         _train(trainer, whole[-1] if whole else None)
-    devices.barrier()
+    ranks.barrier()
     best = best_epoch(tracker.history, recipe.metric)
     chosen = best_of(run.checkpoints, tracker.history, recipe.metric)
     load_model(model.to(run.device), str(chosen / WEIGHTS))
@@ -225,7 +225,7 @@ def refit(recipe: Recipe, data: TrainingData, best: int | None, run: Run) -> tup
     trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
     _train(trainer)
     trainer.average.copy_to(model)
-    devices.barrier()  # nobody is to find it yet
+    ranks.barrier()  # nobody is to find it yet
     if ranks.is_first():
         with atomic_write(done) as part:
             save_model(model, str(part))

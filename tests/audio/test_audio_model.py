@@ -220,7 +220,7 @@ def test_weighted_pooling_of_a_store_is_that_of_the_frames(folders, tmp_path, fa
 
 
 def test_layer_statistics_alone_need_no_frames(data, folder, tmp_path):
-    (tmp_path / "encoded/frames.npy").unlink()
+    (tmp_path / "encoded/shards/00000/frames.npy").unlink()
     fresh = store.Store(tmp_path / "encoded"), data[1]
     *_, tracker, _, _ = trained(fresh, folder, tmp_path, features="frozen", trainable_layers=0)
     assert tracker.history[-1]["train/loss"] < tracker.history[0]["train/loss"]

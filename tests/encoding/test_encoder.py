@@ -120,7 +120,7 @@ def test_a_corpus_is_encoded_at_every_speed_within_the_limit(small_corpus, tmp_p
     opened = store.Store()
     assert opened.conditions == ["original", "speed=0.8", "speed=1.25"]
     assert Counter(opened.index["utterance"]) == dict.fromkeys(manifest["utterance"], 3)
-    assert (Path("data/encoded") / "frames.npy").is_file() == (features == "both")
+    assert Path("data/encoded/shards/00000/frames.npy").is_file() == (features == "both")
     backbone = load(str(folders("wav2vec2")))
     alone = {
         "original": (1_000, 0.5, 0.9), "speed=0.8": (800, 0.625, 1.0), "speed=1.25": (1_250, 0.4, 0.72),

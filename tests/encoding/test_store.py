@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,9 @@ def halves(values):
 
 
 @pytest.mark.parametrize("with_frames", [True, False])
-@pytest.mark.parametrize("count", [0, 1, 7, 130])
-def test_what_is_written_is_read(tmp_path, count, with_frames):
+@pytest.mark.parametrize("count, shard", [(0, 500), (1, 500), (7, 3), (130, 500), (130, 17), (6, 3), (5, 1)])
+def test_what_is_written_is_read(tmp_path, monkeypatch, count, shard, with_frames):
+    monkeypatch.setattr(store, "SHARD", shard)
     store.write(tmp_path, encodings(count), 4, 3, {"backbone": {"name": "x"}}, with_frames)
     opened = store.Store(tmp_path)
     assert opened.provenance == {"backbone": {"name": "x"}}
@@ -40,6 +43,10 @@ def test_what_is_written_is_read(tmp_path, count, with_frames):
             np.testing.assert_array_equal(opened.frames(number), halves(written.frames))
         if written.condition == store.ORIGINAL:  # the one that is meant where none is named
             assert opened.rows([written.utterance]).tolist() == [number]
+    assert len(list((tmp_path / "shards").iterdir())) == max(1, -(-count // shard))
+    together = opened.statistics(np.arange(count)[::-1])  # of all shards, in any order
+    expected = [halves(one.statistics) for one in encodings(count)][::-1]
+    np.testing.assert_array_equal(together, np.reshape(expected, (count, 2, 3, 4)))
     for written, read in zip(encodings(count), opened.encodings(), strict=True):
         assert (read.utterance, read.condition, len(read.frames)) == (*written[:2], len(written.frames))
         np.testing.assert_array_equal(read.statistics, halves(written.statistics))
@@ -50,7 +57,8 @@ def test_what_is_written_is_read(tmp_path, count, with_frames):
 def test_a_store_without_frames_has_no_file_of_them_and_says_so(tmp_path):
     store.write(tmp_path, encodings(4), 4, 3, {})
     store.write(tmp_path, encodings(4), 4, 3, {}, with_frames=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoding.json", "index.csv", "statistics.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoding.json", "index.csv", "shards"]
+    assert [path.name for path in (tmp_path / "shards/00000").iterdir()] == ["statistics.npy"]
     with pytest.raises(UserError, match=r"made without frames, for model\.features: frozen; run `dvc repro encode`"):
         store.Store(tmp_path).frames(0)
 
@@ -58,9 +66,13 @@ def test_a_store_without_frames_has_no_file_of_them_and_says_so(tmp_path):
 def test_the_files_are_plain_numpy_and_the_same_every_time(tmp_path):
     for name in ("a", "b"):
         store.write(tmp_path / name, encodings(12), 4, 3, {})
-    for file in ("frames.npy", "statistics.npy", "index.csv", "encoding.json"):
+    shard = Path("shards/00000")
+    for file in (shard / "frames.npy", shard / "statistics.npy", "index.csv", "encoding.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert np.load(tmp_path / "a" / "frames.npy", allow_pickle=False).shape == (sum(1 + i % 5 for i in range(12)), 4)
+    assert np.load(tmp_path / "a" / shard / "frames.npy", allow_pickle=False).shape == (
+        sum(1 + i % 5 for i in range(12)),
+        4,
+    )
 
 
 def test_values_beyond_float16_are_refused_by_name(tmp_path):

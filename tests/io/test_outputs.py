@@ -56,7 +56,7 @@ def test_a_killed_resampling_leaves_no_process_and_ends_in_the_same_bytes(noisy)
     for number in (signal.SIGTERM, signal.SIGKILL):
         clear(noisy, "resample")
         process = start_stage(noisy, "resample")
-        while not list(noisy.glob("data/audio/x/*.flac")):
+        while not list(noisy.glob(".checkpoints/resample/*/*/*.flac")):
             assert process.poll() is None
             time.sleep(0.005)
         kill(process, number)

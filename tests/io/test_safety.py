@@ -58,10 +58,10 @@ def test_a_pickle_in_the_place_of_any_file_that_is_loaded_is_refused_and_does_no
         3,
         {},
     )
-    objects(tmp_path / "encoded" / "frames.npy")
+    objects(tmp_path / "encoded/shards/00000/frames.npy")
     with pytest.raises(ValueError, match=r"allow_pickle|Array can't be memory-mapped"):
         store.Store(tmp_path / "encoded").frames(0)
-    objects(tmp_path / "encoded" / "statistics.npy")
+    objects(tmp_path / "encoded/shards/00000/statistics.npy")
     with pytest.raises(ValueError, match=r"allow_pickle|Array can't be memory-mapped"):
         store.Store(tmp_path / "encoded")
     objects(tmp_path / "part-1-of-2.npy")

@@ -76,7 +76,7 @@ def test_pictures_and_curves_are_drawn(clone):
     log = (clone.folder / "metrics/text/log.csv").read_text().splitlines()
     assert log[0] == "epoch,train_loss,val_loss,val_mse,val_rmse,val_mae"
     assert len(log) == 2
-    assert (clone.folder / "data/encoded/frames.npy").exists()  # the trainable blocks read them
+    assert (clone.folder / "data/encoded/shards/00000/frames.npy").exists()  # the trainable blocks read them
 
 
 def test_dvc_shows_plots_and_metrics_without_a_complaint(clone):

@@ -1,6 +1,7 @@
 """The resample stage, run as a user runs it: in a folder with a params.yaml and a raw manifest."""
 
 import hashlib
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from emopipe.corpora import emodb, ravdess
 from emopipe.io.errors import UserError
+from emopipe.recordings import resampling
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Rejection, Utterance, read_manifest, write_manifest
 from stages import resample
@@ -162,3 +164,34 @@ def test_a_worker_that_dies_before_all_is_handed_out_is_one_message(workspace, m
     monkeypatch.setattr(ProcessPoolExecutor, "submit", gone)
     with pytest.raises(UserError, match="a process that resamples was killed"):
         run([row("x/1", "a.wav")])
+
+
+def test_a_run_that_was_stopped_converts_what_is_missing_and_nothing_twice(workspace, monkeypatch):
+    for i in range(7):
+        soundfile.write(workspace / f"{i}.wav", noise(9_000 + i), 16_000)
+    (workspace / "3.wav").write_text("no audio")
+    rows = [row(f"x/{i}", str(workspace / f"{i}.wav")) for i in range(7)]
+    monkeypatch.setattr(resampling, "PART", 2)
+    write, written, room = resampling._write_outcomes, [], 2
+
+    def counted(outcomes, place) -> None:
+        if len(written) == room:
+            raise KeyboardInterrupt
+        written.append(place.name)
+        write(outcomes, place)
+
+    monkeypatch.setattr(resampling, "_write_outcomes", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(rows)
+    assert not resample.AUDIO.exists()
+    room = 4
+    kept, rejected = run(rows)
+    assert written == ["00000", "00001", "00002", "00003"]
+    assert not Path(".checkpoints").exists()
+    found = [(resample.AUDIO.parent / path).read_bytes() for path in kept["path"]]
+    monkeypatch.undo()
+    monkeypatch.chdir(workspace)
+    shutil.rmtree("data/audio")
+    again, _ = run(rows)
+    assert [(resample.AUDIO.parent / path).read_bytes() for path in again["path"]] == found
+    assert list(rejected["utterance"]) == ["x/3"]

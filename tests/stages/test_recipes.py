@@ -56,7 +56,7 @@ def test_two_processes_encode_what_one_does(small_corpus, tmp_path, monkeypatch)
         write_params(folder, SMALL | {"runtime.processes": processes, "model.features": "both"})
         monkeypatch.chdir(folder)
         encode.main()
-        found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").iterdir()})
+        found.append({path.name: path.read_bytes() for path in (folder / "data/encoded").rglob("*.*")})
     assert found[0].keys() == {"encoding.json", "frames.npy", "index.csv", "statistics.npy"}
     assert found[0] == found[1]
 

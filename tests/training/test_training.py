@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from transformers import TrainingArguments
 
+from emopipe.io import unfinished
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
 from emopipe.training.data import ExampleDataset
@@ -94,7 +95,7 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     def folder(how: Runtime = runtime, **changes: object) -> Path:
         with (
             pytest.raises(KilledError),
-            checkpoints.checkpoint_folder("finetune_text", [settings(**changes)], how, [Path("data.csv")]) as own,
+            unfinished.checkpoint_folder("finetune_text", [settings(**changes)], how, [Path("data.csv")]) as own,
         ):
             (own / "weights").touch()
             raise KilledError
@@ -107,13 +108,13 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     assert folder(how=runtime.model_copy(update={"workers": 7})) == first
     Path("data.csv").write_text("b")
     others.add(folder())
-    monkeypatch.setattr(checkpoints.Tree, "fingerprint", lambda _, stage: f"another {stage}")
+    monkeypatch.setattr(unfinished.Tree, "fingerprint", lambda _, stage: f"another {stage}")
     others.add(folder())
     assert len(others | {first}) == 5
     assert [path.name for path in Path(".checkpoints/finetune_text").iterdir()] == [
         folder().name
     ]  # the others are gone
-    with checkpoints.checkpoint_folder("finetune_text", [settings()], runtime, [Path("data.csv")]):
+    with unfinished.checkpoint_folder("finetune_text", [settings()], runtime, [Path("data.csv")]):
         pass
     assert not Path(".checkpoints").exists()
 
@@ -258,10 +259,16 @@ def test_with_several_gpus_in_sight_one_is_used_and_the_schedule_stays(tmp_path,
 
 def test_that_one_gpu_of_several_is_used_is_said(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    set_up(Runtime(device="auto", processes=1, threads=1, workers=1, tensorboard=None), seed=0)
+    set_up(
+        Runtime(engine="local", address="auto", device="auto", processes=1, threads=1, workers=1, tensorboard=None),
+        seed=0,
+    )
     assert (
         capsys.readouterr().out
         == "4 GPUs, of which one is used; runtime.processes=4 trains and encodes on all of them\n"
     )
-    set_up(Runtime(device="cpu", processes=1, threads=1, workers=1, tensorboard=None), seed=0)
+    set_up(
+        Runtime(engine="local", address="auto", device="cpu", processes=1, threads=1, workers=1, tensorboard=None),
+        seed=0,
+    )
     assert capsys.readouterr().out == ""

@@ -1,0 +1,99 @@
+"""The connection to a Ray cluster, and functions that its nodes run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from emopipe.io.errors import UserError
+from emopipe.parameters import Runtime
+
+Key = TypeVar("Key")
+Input = TypeVar("Input")
+Result = TypeVar("Result")
+
+LOST_NODES = 10  # nodes that one piece of work may lose before the run counts as failed
+AHEAD = 2  # pieces that wait for a node beside those that are worked on
+
+
+def connect(address: str, key: str):  # noqa: ANN201 - a module
+    """Connect to a cluster, whose nodes get this package as it is here; return the library.
+
+    Args:
+        address: ``auto`` (the cluster of this machine), ``HOST:PORT``, or ``ray://HOST:PORT`` from outside
+        key: where the address was given, for messages
+
+    Raises:
+        UserError: where Ray is not installed, or no cluster answers
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError(f"{key}: Ray is not installed; `pip install -r requirements-cluster.txt`") from None
+    if not ray.is_initialized():
+        package = str(Path(__file__).parents[1])
+        try:
+            ray.init(address=address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="ERROR")
+        except ConnectionError as error:
+            raise UserError(
+                f"{key}: no Ray cluster answers at {address} ({error}); `ray start --head` begins one"
+            ) from None
+    return ray
+
+
+class Cluster:
+    """A Ray cluster as one map over pieces of work."""
+
+    def __init__(self, address: str, cpus: float, gpu: bool) -> None:
+        """Connect; see :meth:`of`."""
+        self._ray = connect(address, "runtime.address")
+        self._cpus, self._gpus = cpus, int(gpu and self._ray.cluster_resources().get("GPU", 0) >= 1)
+
+    @classmethod
+    def of(cls, runtime: Runtime, cpus: float, gpu: bool) -> Self | None:
+        """Connect to the cluster that the parameters name; None: they name none.
+
+        Args:
+            runtime: engine and address
+            cpus: that a piece of work takes
+            gpu: whether it takes a GPU, where nodes have some
+
+        Raises:
+            UserError: where Ray is not installed, or no cluster answers
+        """
+        return None if runtime.engine == "local" else cls(runtime.address, cpus, gpu)
+
+    def map(
+        self, function: Callable[[Any, Input], Result], shared: Any, pieces: Iterable[tuple[Key, Input]]
+    ) -> Iterator[tuple[Key, Result]]:
+        """Yield what a function returns for each piece of work, as they come.
+
+        A piece whose node is lost is given to another one.
+
+        Args:
+            function: of what is shared and of the piece
+            shared: sent to every node once
+            pieces: what they are called, and what the function is given; taken as nodes have room
+        """
+        ray, left = self._ray, iter(pieces)
+        common = ray.put(shared)
+        task = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=LOST_NODES)(function)
+        running: dict[Any, Key] = {}
+        while True:
+            while len(running) < self._room() + AHEAD and (piece := next(left, None)) is not None:
+                running[task.remote(common, piece[1])] = piece[0]
+            if not running:
+                return
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            yield running.pop(done), self._result(done)
+
+    def _room(self) -> int:
+        there = self._ray.cluster_resources()
+        return int(there.get("CPU", 0) // self._cpus)
+
+    def _result(self, reference: Any) -> Any:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, UserError) else error from None
