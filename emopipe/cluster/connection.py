@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
+from emopipe.fingerprint import ROOT
 from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
 
@@ -13,12 +16,13 @@ Key = TypeVar("Key")
 Input = TypeVar("Input")
 Result = TypeVar("Result")
 
+CODE = ("emopipe", "stages", "requirements.txt")  # what a stage on a node runs, and its fingerprint is made of
 LOST_NODES = 10  # nodes that one piece of work may lose before the run counts as failed
 AHEAD = 2  # pieces that wait for a node beside those that are worked on
 
 
 def connect(address: str, key: str):  # noqa: ANN201 - a module
-    """Connect to a cluster, whose nodes get this package as it is here; return the library.
+    """Connect to a cluster, whose nodes get the code as it is here; return the library.
 
     Args:
         address: ``auto`` (the cluster of this machine), ``HOST:PORT``, or ``ray://HOST:PORT`` from outside
@@ -32,14 +36,25 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
     except ImportError:
         raise UserError(f"{key}: Ray is not installed; `pip install -r requirements-cluster.txt`") from None
     if not ray.is_initialized():
-        package = str(Path(__file__).parents[1])
         try:
-            ray.init(address=address, runtime_env={"py_modules": [package]}, log_to_driver=False, logging_level="ERROR")
+            with TemporaryDirectory() as code:
+                _copy_code(Path(code))
+                ray.init(address=address, runtime_env={"working_dir": code}, log_to_driver=False, logging_level="ERROR")
         except ConnectionError as error:
             raise UserError(
                 f"{key}: no Ray cluster answers at {address} ({error}); `ray start --head` begins one"
             ) from None
     return ray
+
+
+def _copy_code(folder: Path) -> None:
+    """Copy this package, and the stages beside it, where there are some."""
+    for name in CODE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.is_file():
+            shutil.copy(source, folder)
 
 
 class Cluster:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from emopipe.fingerprint import Tree
+from emopipe.io.broadcast import share
 from emopipe.io.errors import UserError
 from emopipe.io.ranks import barrier, is_first
 from emopipe.parameters import Runtime
@@ -46,11 +47,12 @@ def checkpoint_folder(
                 if other != own:
                     shutil.rmtree(other)
             own.mkdir(parents=True, exist_ok=True)
-        barrier()
+        share(own)
         yield own
         barrier()
-        if is_first():
-            shutil.rmtree(own.parent)
+        shutil.rmtree(own.parent, ignore_errors=not is_first())  # of every machine; some may share a disk
+        with suppress(OSError):
+            ROOT.rmdir()  # where nothing else is unfinished
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from emopipe.stage_file import outputs
 from emopipe.sweeps.runs import Run
 
 # Stages that run networks. What only others have in common takes less time than to start one run more.
@@ -55,7 +56,7 @@ def unaffected(stages: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...
 
 def upstream(stages: Mapping[str, Any], stage: str) -> list[str]:
     """Return a stage and all those whose outputs it needs."""
-    makers = {path: name for name, entry in stages.items() for path in _outputs(entry)}
+    makers = {path: name for name, entry in stages.items() for path in outputs(entry)}
     found, left = [], [stage]
     while left:
         name = left.pop()
@@ -66,11 +67,6 @@ def upstream(stages: Mapping[str, Any], stage: str) -> list[str]:
             path = PurePosixPath(dependency)
             left += [makers[str(whole)] for whole in (path, *path.parents) if str(whole) in makers]
     return found
-
-
-def _outputs(entry: Mapping[str, Any]) -> list[str]:
-    outputs = [output for kind in ("outs", "metrics", "plots") for output in entry.get(kind, [])]
-    return [next(iter(output)) if isinstance(output, Mapping) else output for output in outputs]
 
 
 def _acts(key: str, stages: Mapping[str, Any], stage: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from emopipe import stage_file
 from emopipe.io.errors import UserError
 from emopipe.sweeps.runs import Run
 
@@ -25,8 +26,7 @@ class Project:
         Raises:
             UserError: where something is not committed, which no clone would have
         """
-        if not Path("dvc.yaml").is_file():
-            raise UserError("dvc.yaml: no such file; run this in the folder that holds it")
+        self.stages = stage_file.read()
         changed = _git("status", "--porcelain", "--untracked-files=no").splitlines()
         if changed:
             raise UserError(
@@ -34,7 +34,6 @@ class Project:
                 "is committed: `git commit -a`, or `git stash`"
             )
         self.commit = _git("rev-parse", "HEAD").strip()
-        self.stages: dict[str, Any] = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
     def bundle(self) -> bytes:
         """Return the last commit and its history in one file of Git's, which can be cloned."""

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 def launch(module: str, runtime: Runtime) -> bool:
-    """Run a stage in ``runtime.processes`` processes, if there is more than one; return whether it was run.
+    """Run a stage in ``runtime.processes`` processes, if there is more than one, or on a cluster; was it run?
 
     Processes that an outer ``torchrun`` or ``accelerate launch`` started are taken as they are.
 
@@ -35,6 +35,11 @@ def launch(module: str, runtime: Runtime) -> bool:
         module: of the stage, as after ``python -m``
         runtime: how many processes
     """
+    if runtime.engine == "ray":
+        from emopipe.cluster.training import train_on_cluster
+
+        train_on_cluster(module, runtime)
+        return True
     if runtime.processes == 1 or world_size() > 1:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -20,6 +20,7 @@ from safetensors.torch import load_model, save_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from emopipe.io import ranks
+from emopipe.io.broadcast import share
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.training import checkpoints
@@ -190,7 +191,7 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
         if whole:
             tracker.print(f"goes on after epoch {len(tracker.history)}, where it was stopped")
         _train(trainer, whole[-1] if whole else None)
-    ranks.barrier()
+    share(run.checkpoints)
     best = best_epoch(tracker.history, recipe.metric)
     chosen = best_of(run.checkpoints, tracker.history, recipe.metric)
     load_model(model.to(run.device), str(chosen / WEIGHTS))
