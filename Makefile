@@ -1,7 +1,7 @@
 # make repro   the whole pipeline on what params.yaml says
 # make test    the tests
 # make lint    ruff
-# make lock    requirements.txt anew from requirements.in
+# make lock    the locks anew, requirements.txt from requirements.in, and that of the cluster
 
 PYTHON ?= python3.11
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,7 @@ lint: .venv/installed
 
 lock: .venv/installed
 	pip-compile --strip-extras --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt requirements.in
+	pip-compile --strip-extras --no-emit-index-url --no-emit-find-links --quiet --output-file requirements-cluster.txt requirements-cluster.in
 	sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.txt  # a build such as +cpu is not everywhere, the version is
 
 # What the lock holds, and then emopipe itself, built with the setuptools that the lock brings.

@@ -29,7 +29,7 @@ def _predict(settings: CrossFitting, model: Model, train: Train, runtime: Runtim
     from emopipe.encoding.store import Store
     from emopipe.forest.inputs import require_two_emotions
     from emopipe.io.ranks import is_first
-    from emopipe.io.unfinished import checkpoint_folder
+    from emopipe.training.checkpoints import checkpoint_folder
     from emopipe.training.devices import launch, set_up
     from emopipe.training.fitting import Run
     from emopipe.training.tracking import Tracker

@@ -28,9 +28,9 @@ def _predict(settings: CrossFitting, rows: pd.DataFrame, runtime: Runtime) -> No
     # Here: PyTorch takes seconds to import, and where there is nothing to predict nobody waits for it.
     from emopipe.forest.inputs import require_two_emotions
     from emopipe.io.ranks import is_first
-    from emopipe.io.unfinished import checkpoint_folder
     from emopipe.text import saving
     from emopipe.text.cross_fitting import training_vad
+    from emopipe.training.checkpoints import checkpoint_folder
     from emopipe.training.devices import launch, set_up
     from emopipe.training.fitting import Run
     from emopipe.training.tracking import Tracker

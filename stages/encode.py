@@ -11,10 +11,10 @@ from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import BackboneChoice, Encode
 from emopipe.io import ranks
 from emopipe.io.errors import run_stage
-from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.schemas import notices
 from emopipe.training import devices
+from emopipe.training.checkpoints import checkpoint_folder
 
 MANIFEST = Path("data/audio/manifest.csv")
 

@@ -10,9 +10,9 @@ from emopipe.audio.parameters import Model, Train
 from emopipe.encoding.store import Store
 from emopipe.io.errors import run_stage
 from emopipe.io.ranks import is_first
-from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.schemas.splits import AUDIO, read_audio
+from emopipe.training.checkpoints import checkpoint_folder
 from emopipe.training.devices import launch, set_up
 from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker, live, write_nothing

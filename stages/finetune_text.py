@@ -6,7 +6,6 @@ from pathlib import Path
 
 from emopipe.io.errors import UserError, run_stage
 from emopipe.io.ranks import is_first
-from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.schemas import notices
 from emopipe.schemas.splits import TEXT, rated, read_text
@@ -14,6 +13,7 @@ from emopipe.text import saving
 from emopipe.text.batches import tell_unread
 from emopipe.text.fitting import fit
 from emopipe.text.parameters import Text
+from emopipe.training.checkpoints import checkpoint_folder
 from emopipe.training.devices import launch, set_up
 from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker, live, write_log, write_nothing

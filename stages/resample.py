@@ -7,13 +7,13 @@ from pathlib import Path
 
 from emopipe.cluster.connection import Cluster
 from emopipe.io.errors import run_stage
-from emopipe.io.unfinished import checkpoint_folder
 from emopipe.parameters import Runtime
 from emopipe.recordings.manifests import recordings, require_few_rejected, require_unchanged, split_by_outcome
 from emopipe.recordings.parameters import Resample
 from emopipe.recordings.resampling import convert_all
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import SAMPLE_RATE, Rejection, read_manifest, write_manifest
+from emopipe.unfinished import unfinished_folder
 
 RAW = Path("data/raw/audio/manifest.csv")
 AUDIO = Path("data/audio/manifest.csv")
@@ -28,7 +28,7 @@ def main() -> None:
     sources = recordings(manifest, RAW)
     AUDIO.unlink(missing_ok=True)  # written last: with it, all the recordings are there
     jobs = zip(sources, [AUDIO.parent / name for name in names], strict=True)
-    with checkpoint_folder("resample", [resample], runtime, [RAW]) as parts:
+    with unfinished_folder("resample", [resample], runtime, [RAW]) as parts:
         outcomes = convert_all(list(jobs), runtime.workers, parts, Cluster.of(runtime, cpus=1, gpu=False))
         require_unchanged(manifest, sources)
     kept, rejected = split_by_outcome(manifest, outcomes)

@@ -29,7 +29,7 @@ ALL = BASE | {canonicalize_name(Requirement(line).name) for line in EXTRAS}
 PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "iso639": "iso639-lang"}
 # Imported where the package that needs them is there, and brings them.
 BROUGHT = {
-    "dvc_data": "dvc", "scmrepo": "dvc", "markupsafe": "jinja2", "urllib3": "requests",
+    "dvc_data": "dvc", "hydra": "dvc", "scmrepo": "dvc", "markupsafe": "jinja2", "urllib3": "requests",
     "modelscope": "funasr", "modelscope_hub": "funasr",
 }  # fmt: skip
 # Their files are read, or another library asks for them.
@@ -97,13 +97,29 @@ def test_everything_that_is_imported_is_declared_and_the_other_way_round():
 
 
 def test_the_lock_holds_what_is_declared():
-    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M))
-    direct = (ROOT / "requirements.in").read_text(encoding="utf-8")
+    locks, direct = (
+        "".join(
+            (ROOT / f"{name}.{kind}").read_text(encoding="utf-8") for name in ("requirements-cluster", "requirements")
+        )
+        for kind in ("txt", "in")
+    )
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", locks, re.M))
     listed = {canonicalize_name(name) for name in re.findall(r"^([\w-]+)", direct, re.M)}
     assert listed >= ALL
     for line in (*PROJECT["dependencies"], *EXTRAS):
         requirement = Requirement(line)
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), line
+
+
+def test_the_lock_of_the_cluster_agrees_with_the_other_one():
+    first, second = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / f"{name}.txt").read_text(encoding="utf-8"), re.M))
+        for name in ("requirements", "requirements-cluster")
+    )
+    assert len(first.keys() & second.keys()) > 50
+    assert {name: first[name] for name in first.keys() & second} == {
+        name: second[name] for name in first.keys() & second
+    }
 
 
 @pytest.mark.slow

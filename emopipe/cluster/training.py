@@ -28,8 +28,9 @@ from emopipe.io.outputs import atomic_write
 from emopipe.parameters import Runtime
 from emopipe.stage_file import outputs
 from emopipe.training.checkpoints import HISTORY
+from emopipe.training.devices import barrier
+from emopipe.unfinished import ROOT as UNFINISHED
 
-UNFINISHED = Path(".checkpoints")
 WHOLE = (HISTORY, "*.npy", "refitted/model.safetensors")  # what is written last of a piece of work
 INTERVAL = 1.0  # seconds between two looks at the checkpoints
 
@@ -161,8 +162,6 @@ class _Receiver(Thread):
 def _worker(job: Mapping[str, Any]) -> None:
     """Run the stage in a folder of the node's own, as one of the processes of the training."""
     from ray.train import get_context
-
-    from emopipe.io.ranks import barrier
 
     context, folder = get_context(), cache_folder() / "training" / job["run"]
     there = _unpack(job["board"], folder)

@@ -65,7 +65,7 @@ def encode_corpus(
                 utterances, paths = zip(*shards[number], strict=True) if shards[number] else ((), ())
                 write(encoder, places[number], utterances, paths)
                 bar.update(len(utterances))
-        ranks.barrier()
+        devices.barrier()
     else:
         pieces = ((number, [(name, path.read_bytes()) for name, path in shards[number]]) for number in missing)
         shared = (encoder, Runtime.load(), with_frames)

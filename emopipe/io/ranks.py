@@ -29,14 +29,6 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def barrier() -> None:
-    """Wait for the other processes, if there are any."""
-    if world_size() > 1:
-        from torch import distributed  # heavy, and loaded where several processes have met
-
-        distributed.barrier()
-
-
 def forget_leftovers() -> None:
     """Where this process works alone, remove what would make libraries wait for others.
 

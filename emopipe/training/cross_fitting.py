@@ -19,9 +19,9 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
-from emopipe.io.ranks import barrier, is_first
+from emopipe.io.ranks import is_first
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.training.devices import side_by_side
+from emopipe.training.devices import barrier, side_by_side
 from emopipe.training.fitting import Run
 from emopipe.training.tracking import Tracker
 

@@ -155,6 +155,12 @@ def init_process_group(device: torch.device) -> torch.device:
     return device
 
 
+def barrier() -> None:
+    """Wait for the other processes, if there are any."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
 def all_gather(tensor: Tensor) -> Tensor:
     """Return the rows of all processes, [rows of all, ...]; gradients flow to those of this process.
 

@@ -20,13 +20,13 @@ from safetensors.torch import load_model, save_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from emopipe.io import ranks
-from emopipe.io.broadcast import share
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write
 from emopipe.training import checkpoints
 from emopipe.training.averaging import WeightAverage
+from emopipe.training.broadcast import share
 from emopipe.training.data import Collate, ExampleDataset, Loss, predict
-from emopipe.training.devices import side_by_side
+from emopipe.training.devices import barrier, side_by_side
 from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
@@ -226,7 +226,7 @@ def refit(recipe: Recipe, data: TrainingData, best: int | None, run: Run) -> tup
     trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
     _train(trainer)
     trainer.average.copy_to(model)
-    ranks.barrier()  # nobody is to find it yet
+    barrier()  # nobody is to find it yet
     if ranks.is_first():
         with atomic_write(done) as part:
             save_model(model, str(part))

@@ -54,8 +54,7 @@ TOGETHER = """
 import sys
 from emopipe.io import ranks
 from emopipe.parameters import Runtime
-from emopipe.io.ranks import barrier
-from emopipe.training.devices import launch, set_up
+from emopipe.training.devices import barrier, launch, set_up
 runtime = Runtime(engine="local", address="auto", device="cpu", processes=2, threads=1, workers=1, tensorboard=None)
 if not launch("together", runtime):
     set_up(runtime, seed=0)

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from transformers import TrainingArguments
 
-from emopipe.io import unfinished
+from emopipe import unfinished
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
 from emopipe.training.data import ExampleDataset
@@ -95,7 +95,7 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     def folder(how: Runtime = runtime, **changes: object) -> Path:
         with (
             pytest.raises(KilledError),
-            unfinished.checkpoint_folder("finetune_text", [settings(**changes)], how, [Path("data.csv")]) as own,
+            unfinished.unfinished_folder("finetune_text", [settings(**changes)], how, [Path("data.csv")]) as own,
         ):
             (own / "weights").touch()
             raise KilledError
@@ -114,7 +114,7 @@ def test_checkpoints_are_of_one_choice_of_parameters_data_and_code(tmp_path, mon
     assert [path.name for path in Path(".checkpoints/finetune_text").iterdir()] == [
         folder().name
     ]  # the others are gone
-    with unfinished.checkpoint_folder("finetune_text", [settings()], runtime, [Path("data.csv")]):
+    with unfinished.unfinished_folder("finetune_text", [settings()], runtime, [Path("data.csv")]):
         pass
     assert not Path(".checkpoints").exists()
 

@@ -11,8 +11,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
+import torch
+from torch import distributed
+
 from emopipe.io.outputs import atomic_write
-from emopipe.io.ranks import barrier, is_first, rank, world_size
+from emopipe.io.ranks import is_first, rank, world_size
+from emopipe.training.devices import barrier
 
 RANDOM = "rng_state"  # with which the names of files begin that each process writes for itself
 PIECE = 1 << 26  # bytes sent at a time
@@ -25,9 +29,6 @@ def share(folder: Path) -> None:
     """
     if world_size() == 1:
         return
-    import torch
-    from torch import distributed
-
     device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
     token = torch.tensor([secrets.randbits(62)], device=device)
     distributed.broadcast(token, 0)
@@ -69,9 +70,6 @@ def share(folder: Path) -> None:
 
 def _sent(source: BinaryIO | None, length: int, device: str) -> Iterator[bytes]:
     """Yield, in every process, so many bytes that the first one reads."""
-    import torch
-    from torch import distributed
-
     for first in range(0, length, PIECE):
         size = min(PIECE, length - first)
         piece = torch.empty(size, dtype=torch.uint8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from emopipe.fingerprint import Tree
-from emopipe.io.broadcast import share
 from emopipe.io.errors import UserError
-from emopipe.io.ranks import barrier, is_first
 from emopipe.parameters import Runtime
 
 ROOT = Path(".checkpoints")
@@ -26,7 +24,7 @@ PATIENCE = 10  # seconds; a run whose parent was killed takes a moment to notice
 
 
 @contextmanager
-def checkpoint_folder(
+def unfinished_folder(
     stage: str, groups: Iterable[BaseModel], runtime: Runtime, files: Iterable[Path], weights: str = ""
 ) -> Iterator[Path]:
     """Give the folder for what a stage's run has finished of its work; it is removed when all went well.
@@ -38,21 +36,21 @@ def checkpoint_folder(
         files: the data that it reads
         weights: which ones it reads beside them
     """
+    own = place(stage, groups, runtime, files, weights)
+    with _exclusive(stage):
+        for other in own.parent.glob("*"):
+            if other != own:
+                shutil.rmtree(other)
+        own.mkdir(parents=True, exist_ok=True)
+        yield own
+        shutil.rmtree(own.parent)
+
+
+def place(stage: str, groups: Iterable[BaseModel], runtime: Runtime, files: Iterable[Path], weights: str = "") -> Path:
+    """Return where the folder of :func:`unfinished_folder` lies."""
     how = f"{runtime.device} {runtime.processes} {runtime.threads}"
     parameters = [group.model_dump_json() for group in groups]
-    own = ROOT / stage / _key([Tree().fingerprint(stage), how, weights, *parameters], files)
-    with _exclusive(stage) if is_first() else nullcontext():
-        if is_first():
-            for other in own.parent.glob("*"):
-                if other != own:
-                    shutil.rmtree(other)
-            own.mkdir(parents=True, exist_ok=True)
-        share(own)
-        yield own
-        barrier()
-        shutil.rmtree(own.parent, ignore_errors=not is_first())  # of every machine; some may share a disk
-        with suppress(OSError):
-            ROOT.rmdir()  # where nothing else is unfinished
+    return ROOT / stage / _key([Tree().fingerprint(stage), how, weights, *parameters], files)
 
 
 @contextmanager
