@@ -23,6 +23,7 @@ COMMANDS = {
     "corpora": "list the corpora, or check some before a run",
     "crossval": "pool the folds of a cross-validation",
     "listen": "predict emotion, or valence, arousal and dominance, while somebody speaks",
+    "plan": "say what a corpus costs: disk, processor hours, transfer",
     "predict": "predict emotion, or valence, arousal and dominance, of recordings",
     "publish": "upload the trained audio model and its card to the Hugging Face hub",
     "sweep": "run many experiments, here or on a Ray cluster, or search for the best parameters",

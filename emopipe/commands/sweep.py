@@ -20,13 +20,14 @@ from filelock import FileLock, Timeout
 from emopipe.io.errors import UserError
 from emopipe.sweeps.engines import Engine, Local, Ray
 from emopipe.sweeps.job import Job
-from emopipe.sweeps.preparation import preparations, unaffected
+from emopipe.sweeps.preparation import preparations, preparing, unaffected
 from emopipe.sweeps.project import SWEEPS, Project
-from emopipe.sweeps.runs import Run, expand, parsed
+from emopipe.sweeps.runs import expand, parsed
 from emopipe.sweeps.schedule import Grid, Table, carry_out
 from emopipe.sweeps.search import Search
 
 HERE = "here"
+LONGEST = 40  # characters of a sweep's name
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,13 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*", arguments.name):
         raise UserError(f"{arguments.name}: not a name; take letters, digits, _ and -")
-    for flag, least in (("jobs", 1), ("retries", 0), ("cpus", 0.001), ("gpus", 0)):
-        if getattr(arguments, flag) < least:
-            raise UserError(f"--{flag} {getattr(arguments, flag):g}: at least {least:g}")
+    if len(arguments.name) > LONGEST:
+        raise UserError(f"{arguments.name}: {len(arguments.name)} characters; at most {LONGEST}")
+    for flag, least in (("jobs", 1), ("retries", 0), ("cpus", 0.001), ("gpus", 0), ("limit", 0.001), ("search", 1)):
+        value = getattr(arguments, flag)
+        if value is not None and not value >= least:
+            raise UserError(f"--{flag} {value:g}: at least {least:g}")
     project, folder = Project(), SWEEPS / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "lock", timeout=0):
+        with FileLock(folder / "sweep.lock", timeout=0):  # with a full stop: no run has its name
             _run(arguments, project)
     except Timeout:
         raise UserError(f"{arguments.name}: this sweep is running already; wait for its end, or stop it") from None
@@ -82,20 +86,25 @@ def _run(arguments: argparse.Namespace, project: Project) -> None:
         project.check(runs)
         missing = project.missing(runs)
         prepared = preparations(project.stages, missing)
-        print(f"{arguments.name}: {len(runs)} runs, of which {len(runs) - len(missing)} are done")
+        done = [run for run in runs if run not in missing]
+        print(f"{arguments.name}: {len(runs)} runs, of which {len(done)} are done")
         if not missing:
             return
         source = Grid(prepared, missing)
-        table = Table(folder, [*(preparation.run for preparation in prepared), *missing])
+        table = Table(folder, [*(preparation.run for preparation in prepared), *missing], done)
     else:
         drawn = parsed(arguments.words)
-        fixed = tuple(o.input_line for o in drawn if not o.is_sweep_override())
+        fixed = [o.input_line for o in drawn if not o.is_sweep_override()]
         stages = unaffected(project.stages, [o.key_or_group for o in drawn if o.is_sweep_override()])
-        preparation = Run("-".join([arguments.name, *stages]), fixed, stages) if stages else None
+        preparation = preparing(arguments.name, fixed, stages) if stages else None
         search = source = Search(
-            arguments.name, arguments.words, arguments.metric, arguments.search, arguments.seed, folder, preparation
-        )
-        table = Table(folder, [])
+            arguments.name, arguments.words, arguments.metric, arguments.search, arguments.seed, folder, preparation,
+            project.commit, project.names(),
+        )  # fmt: skip
+        project.check(search.corners())
+        done = search.done()
+        print(f"{arguments.name}: {arguments.search} runs, of which {len(done)} are done")
+        table = Table(folder, [], done)
     bundle = project.bundle()
     engine: Engine = (
         Ray(bundle, arguments.on, arguments.name, arguments.cpus, arguments.gpus)
@@ -114,4 +123,4 @@ def _run(arguments: argparse.Namespace, project: Project) -> None:
     failed = table.failed()
     if failed:
         names = ", ".join(entry.run for entry in failed[:5])
-        raise UserError(f"{len(failed)} runs failed: {names}; {folder}/runs.csv says why, and the logs are beside it")
+        raise UserError(f"{len(failed)} run(s) failed: {names}; {folder}/runs.csv says why, and the logs are beside it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 from emopipe.cluster.connection import LOST_NODES, connect
@@ -35,15 +36,16 @@ class Local:
     def __init__(self, source: bytes, folder: Path, slots: int) -> None:
         """Take the project as a bundle, a folder for clones, and how many jobs run at a time."""
         self.source, self.folder, self.slots = source, folder.absolute(), slots
-        self._pool = ThreadPoolExecutor(slots)
+        self._pool, self._stop = ThreadPoolExecutor(slots), Event()
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Begin a job as soon as there is room for it."""
-        return self._pool.submit(carry_out, job, self.source, self.folder / job.run.name)
+        return self._pool.submit(carry_out, job, self.source, self.folder / job.run.name, self._stop)
 
     def close(self) -> None:
-        """Drop what waits; what runs ends with this process."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop what waits, and stop what runs: the interpreter does not end before its threads do."""
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
 
 
 class Ray:

@@ -1,4 +1,4 @@
-"""One run of a sweep, in a clone of its own, on whichever machine: ``python -m emopipe.sweeps.job FOLDER``.
+"""One run of a sweep, in a clone of its own, on whichever machine: ``python -m emopipe.sweeps.job FOLDER PARENT``.
 
 The folder holds what :func:`carry_out` puts there. A folder that a run before has left goes on from its checkpoints.
 The process ends, and with it all that it started, when the one that started it has ended.
@@ -7,6 +7,7 @@ The process ends, and with it all that it started, when the one that started it 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from platform import node
+from threading import Event
 from typing import Any
 
 from emopipe.io.cache import cache_folder
@@ -25,7 +27,7 @@ from emopipe.sweeps.runs import Run
 
 JOB, SOURCE, RESULT, SCORES, LOG = "job.json", "source.bundle", "result.bundle", "scores.json", "log.txt"
 SCORED = Path("metrics/audio/metrics.json")  # the scores on dev
-INTERVAL = 0.5  # seconds between two looks at the process that started this one
+INTERVAL = 0.5  # seconds between two looks at the process that started this one, and at whether it is to stop
 SHOWN = 300  # characters of a reason
 
 
@@ -53,27 +55,26 @@ class Outcome:
     log: bytes = b""
 
 
-def carry_out(job: Job, source: bytes, folder: Path) -> Outcome:
+def carry_out(job: Job, source: bytes, folder: Path, stop: Event | None = None) -> Outcome:
     """Run a job in a process of its own, and wait for it.
 
     Args:
         job: what is to be run
         source: the project, as a bundle of Git's
         folder: for its clone; removed when all went well
+        stop: set by another thread to end the run before its time
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JOB).write_text(json.dumps(asdict(job)), encoding="utf-8")
     (folder / SOURCE).write_bytes(source)
-    began, late = time.monotonic(), False
+    began = time.monotonic()
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - no outside input
-            [sys.executable, "-m", "emopipe.sweeps.job", str(folder)],
+            [sys.executable, "-m", "emopipe.sweeps.job", str(folder), str(os.getpid())],
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=_environment(),
         )  # fmt: skip
         try:
-            process.wait(job.limit)
-        except subprocess.TimeoutExpired:
-            late = True
+            late = _wait(process, job.limit, stop or Event())
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -87,6 +88,19 @@ def carry_out(job: Job, source: bytes, folder: Path) -> Outcome:
     outcome = Outcome((folder / RESULT).read_bytes(), found, seconds, node(), log=printed)
     shutil.rmtree(folder)
     return outcome
+
+
+def _wait(process: subprocess.Popen[bytes], limit: float | None, stop: Event) -> bool:
+    """Wait for a process to end, or to be stopped; return whether it took too long."""
+    end = math.inf if limit is None else time.monotonic() + limit
+    while not stop.is_set():
+        left = min(INTERVAL, end - time.monotonic())
+        if left <= 0:
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(left)
+            return False
+    return False
 
 
 def _environment() -> dict[str, str]:
@@ -112,11 +126,15 @@ def _reason(printed: str) -> str:
 
 def main() -> None:
     """Clone, run, and leave the experiment in the folder."""
-    folder = Path(sys.argv[1])
+    folder, parent = Path(sys.argv[1]), int(sys.argv[2])
     content = json.loads((folder / JOB).read_text(encoding="utf-8"))
     job = Job(**content | {"run": Run(*content["run"])})
-    clone, process = folder / "clone", _Process()
-    if not (clone / ".git").is_dir():
+    clone, process = folder / "clone", _Process(parent)
+    if (clone / ".git").is_dir():  # of a run before, perhaps of another commit, and perhaps killed
+        for lock in (clone / ".git").rglob("*.lock"):
+            lock.unlink()
+        process("git", "-C", str(clone), "fetch", "--quiet", "--no-auto-gc", str(folder / SOURCE), "HEAD")
+    else:
         shutil.rmtree(clone, ignore_errors=True)
         part = folder / "clone.part"
         shutil.rmtree(part, ignore_errors=True)
@@ -140,8 +158,8 @@ def main() -> None:
 class _Process:
     """Runs commands, one after the other, and ends all of them with the process that started this one."""
 
-    def __init__(self) -> None:
-        self.parent = os.getppid()
+    def __init__(self, parent: int) -> None:
+        self.parent = parent
 
     def __call__(self, *command: str) -> None:
         process = subprocess.Popen(command)  # noqa: S603 - no shell

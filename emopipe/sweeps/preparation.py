@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from emopipe.stage_file import outputs
-from emopipe.sweeps.runs import Run
+from emopipe.sweeps.runs import Run, key_of
 
 # Stages that run networks. What only others have in common takes less time than to start one run more.
 HEAVY = {"encode", "finetune_audio", "cross_fit_audio", "finetune_text", "cross_fit_text"}
@@ -17,7 +17,7 @@ class Preparation(NamedTuple):
     """Stages that some runs have in common, run once with the parameters of the first of them."""
 
     run: Run
-    followers: frozenset[str]  # names of the runs that wait for it
+    followers: frozenset[str]  # names of the runs that wait for it, and of the preparations that need its stages
 
 
 def preparations(stages: Mapping[str, Any], runs: Sequence[Run]) -> list[Preparation]:
@@ -33,19 +33,29 @@ def preparations(stages: Mapping[str, Any], runs: Sequence[Run]) -> list[Prepara
     for stage in sorted(HEAVY & stages.keys()):
         alike: dict[tuple[str, ...], list[str]] = {}
         for run in runs:
-            own = tuple(override for override in run.overrides if _acts(override.partition("=")[0], stages, stage))
+            own = tuple(override for override in run.overrides if _acts(key_of(override), stages, stage))
             alike.setdefault(own, []).append(run.name)
         for names in alike.values():
             if len(names) > 1:
                 groups.setdefault(frozenset(names), []).append(stage)
     by_name = {run.name: run for run in runs}
-    found = []
+    prepared = {}
     for names in sorted(groups, key=lambda names: (-len(names), min(names))):
         leader = by_name[min(names)]
-        found.append(
-            Preparation(Run("-".join([leader.name, *groups[names]]), leader.overrides, tuple(groups[names])), names)
-        )
-    return found
+        prepared[names] = preparing(leader.name, leader.overrides, groups[names])
+    needed = {stage: set(upstream(stages, stage)) for stage in HEAVY & stages.keys()}
+    return [
+        Preparation(run, names | {
+            other.name for smaller, other in prepared.items()
+            if smaller < names and any(needed[stage] & set(run.stages) for stage in other.stages)
+        })
+        for names, run in prepared.items()
+    ]  # fmt: skip
+
+
+def preparing(name: str, overrides: Sequence[str], stages: Sequence[str]) -> Run:
+    """Return a run of some stages, with a name that no experiment of a sweep has: those have no full stop."""
+    return Run(".".join([name, "-".join(stages)]), tuple(overrides), tuple(stages))
 
 
 def unaffected(stages: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:

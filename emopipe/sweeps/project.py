@@ -34,6 +34,8 @@ class Project:
                 "is committed: `git commit -a`, or `git stash`"
             )
         self.commit = _git("rev-parse", "HEAD").strip()
+        if _git("rev-parse", "--is-shallow-repository").strip() == "true":
+            raise UserError("this clone lacks the history that runs are cloned with; `git fetch --unshallow`")
 
     def bundle(self) -> bytes:
         """Return the last commit and its history in one file of Git's, which can be cloned."""
@@ -92,10 +94,14 @@ class Project:
                 missing.append(run)
             elif yaml.safe_load(_git("show", f"{reference}:params.yaml")) != self._parameters(run):
                 raise UserError(
-                    f"{run.name}: an experiment of this name has other parameters; choose another --name, or "
+                    f"{run.name}: an experiment of this name has other parameters; give the sweep another name, or "
                     f"`dvc exp remove {run.name}`"
                 )
         return missing
+
+    def names(self) -> set[str]:
+        """Return the names of the experiments of all commits."""
+        return {line.rpartition("/")[2] for line in _git("for-each-ref", "--format=%(refname)", "refs/exps").split()}
 
     def check(self, runs: Sequence[Run]) -> None:
         """Check the parameters of every run before the first one starts.
@@ -126,15 +132,16 @@ class Project:
     def _parameters(self, run: Run) -> dict[str, Any]:
         from dvc.exceptions import InvalidArgumentError
         from dvc.utils.hydra import apply_overrides
+        from omegaconf.errors import OmegaConfBaseException
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "params.yaml")
             file.write_text(_git("show", f"{self.commit}:params.yaml"), encoding="utf-8")
             try:
                 apply_overrides(file, list(run.overrides))
-            except InvalidArgumentError as error:
-                raise UserError(f"{run.name}: {error.__cause__ or error}") from None
-            return yaml.safe_load(file.read_text(encoding="utf-8"))
+                return yaml.safe_load(file.read_text(encoding="utf-8"))
+            except (InvalidArgumentError, OmegaConfBaseException, yaml.YAMLError) as error:
+                raise UserError(str(error.__cause__ or error)) from None
 
 
 def _git(*words: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emopipe.io.errors import UserError
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-LONGEST = 80  # characters of a name
+LONGEST, DIGITS = 80, 8  # characters of a name, and of a digest in it
 
 
 class Run(NamedTuple):
@@ -36,8 +39,12 @@ def parsed(words: Sequence[str]) -> list[Override]:
     for word in words:
         try:
             override = parser.parse_override(word)
-        except HydraException as error:
+            if override.is_discrete_sweep() and not values(override):
+                raise UserError(f"-S {word}: holds no value")
+        except HydraException as error:  # of a word that is none; of glob(), which only files of Hydra's have
             raise UserError(f"-S {word}: {str(error).splitlines()[0]}; docs/experiments.md shows the quotes") from None
+        if override.package is not None:
+            raise UserError(f"-S {word}: params.yaml has no key with an @")
         if override.key_or_group in found:
             raise UserError(f"-S {override.key_or_group}: stands twice")
         found[override.key_or_group] = override
@@ -54,30 +61,60 @@ def expand(sweep: str, words: Sequence[str]) -> list[Run]:
     Raises:
         UserError: if a word is none, or gives an interval, which has no end of values
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
     overrides = parsed(words)
     for override in overrides:
         if override.is_interval_sweep():
             raise UserError(f"-S {override.input_line}: an interval is searched, not gone through; add --search")
-    combinations = BasicSweeper.split_arguments(overrides, None)[0]
     keys = [override.key_or_group for override in overrides if override.is_sweep_override()]
-    return named(sweep, combinations, keys)
+    changes = [[f"{override.get_key_element()}={value}" for value in values(override)] for override in overrides]
+    return named(sweep, list(itertools.product(*changes)), keys)
+
+
+def values(override: Override) -> list[str]:
+    """Return the values of a key, each of them once, as they stand behind ``-S``."""
+    found = override.sweep_iterator(_text) if override.is_discrete_sweep() else [_text(override.value())]
+    return list(dict.fromkeys(found))
+
+
+def _text(value: Any) -> str:
+    """Return a value as Hydra reads it; its functions, such as ``choice``, drop the quotes that some texts need."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Override, Quote, QuotedString
+    from hydra.errors import HydraException
+
+    text = Override._get_value_element_as_str(value)
+    if isinstance(value, str):
+        with suppress(HydraException):
+            if OverridesParser.create().parse_override(f"key={text}").value() == value:
+                return text
+        return QuotedString(value, Quote.double).with_quotes()
+    return text
+
+
+def key_of(override: str) -> str:
+    """Return the key of a parameter that is changed (``a.b=1``), added (``+a.b=1``), either (``++``) or removed."""
+    return override.partition("=")[0].lstrip("+~")
 
 
 def named(sweep: str, combinations: Sequence[Sequence[str]], keys: Sequence[str]) -> list[Run]:
-    """Return runs with names that tell the values of some keys, and that differ."""
+    """Return runs with names that tell the values of some keys; one that is long, or not the only one, gets a digest.
+
+    Names that differ in small and capital letters alone are not told apart: some disks do not.
+    """
     names = ["-".join([sweep, *_parts(overrides, keys)]) for overrides in combinations]
-    clear = len(set(names)) == len(names) and max(map(len, names), default=0) <= LONGEST
-    if not clear:
-        digests = [sha256("\0".join(overrides).encode()).hexdigest()[:8] for overrides in combinations]
-        names = [f"{sweep}-{digest}" for digest in digests]
-    return [Run(name, tuple(overrides)) for name, overrides in zip(names, combinations, strict=True)]
+    count = Counter(name.lower() for name in names)
+    runs = []
+    for name, overrides in zip(names, combinations, strict=True):
+        if len(name) > LONGEST or count[name.lower()] > 1:
+            digest = sha256("\0".join(overrides).encode()).hexdigest()[:DIGITS]
+            name = f"{name[: LONGEST - DIGITS - 1].rstrip('-')}-{digest}"
+        runs.append(Run(name, tuple(overrides)))
+    return runs
 
 
 def _parts(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
-    values = dict(override.split("=", 1) for override in overrides)
-    return [f"{key.rpartition('.')[2]}-{_word(values[key])}" for key in keys]
+    values = {key_of(override): override.partition("=")[2] for override in overrides}
+    return [f"{_word(key.rpartition('.')[2])}-{_word(values[key])}" for key in keys]
 
 
 def _word(value: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +14,12 @@ import pandas as pd
 
 from emopipe.io.outputs import atomic_write
 from emopipe.sweeps.engines import Engine
-from emopipe.sweeps.job import Job, Outcome
+from emopipe.sweeps.job import SHOWN, Job, Outcome
 from emopipe.sweeps.preparation import Preparation
 from emopipe.sweeps.project import Project
 from emopipe.sweeps.runs import Run
+
+INTERVAL = 10  # seconds between two looks at how many runs there is room for
 
 
 @dataclass
@@ -36,10 +39,14 @@ class Entry:
 class Table:
     """What became of every run: runs.csv in the sweep's folder, written anew at every change, beside their logs."""
 
-    def __init__(self, folder: Path, runs: Sequence[Run]) -> None:
-        """Begin with runs that all wait."""
+    def __init__(self, folder: Path, runs: Sequence[Run], done: Sequence[Run] = ()) -> None:
+        """Begin with runs that were done before, of which the table tells what it told then, and runs that wait."""
         self.folder = folder
         self.entries: dict[str, Entry] = {}
+        before = self._read()
+        for run in done:
+            self._entry(run).state = "done"
+            self.entries[run.name] = before.get(run.name, self.entries[run.name])
         for run in runs:
             self._entry(run)
         self._write()
@@ -70,6 +77,20 @@ class Table:
     def failed(self) -> list[Entry]:
         """Return the runs that failed, those that prepare others left out."""
         return [entry for entry in self.entries.values() if entry.state == "failed" and not entry.stages]
+
+    def _read(self) -> dict[str, Entry]:
+        """Return the entries of what was done, where there is a table."""
+        file, names = self.folder / "runs.csv", [field.name for field in fields(Entry)]
+        if not file.is_file():
+            return {}
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = csv.DictReader(lines)
+            found = list(rows) if rows.fieldnames == names else []
+        return {
+            row["run"]: Entry(**row | {"tries": int(row["tries"]), "seconds": float(row["seconds"])})
+            for row in found
+            if row["state"] == "done" and row["seconds"]
+        }
 
     def _entry(self, run: Run) -> Entry:
         new = Entry(run.name, " ".join(run.overrides), " ".join(run.stages))
@@ -137,8 +158,8 @@ def carry_out(
             begin(run)
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            run, outcome = running.pop(future), future.result()
+        for future in wait(running, INTERVAL, FIRST_COMPLETED).done:
+            run, outcome = running.pop(future), _outcome(future)
             table.keep_log(run, outcome.log)
             if outcome.bundle is None:
                 again = not outcome.late and table.tries(run) <= retries
@@ -151,3 +172,12 @@ def carry_out(
                     project.adopt(run.name, outcome.bundle)
                 table.set(run, "done", outcome)
             source.ended(run, outcome)
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    """Return how a job ended; an engine that could not carry it out (a full disk, no node left) is a reason, too."""
+    try:
+        return future.result()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+        return Outcome(None, {}, 0, "", reason[:SHOWN])
