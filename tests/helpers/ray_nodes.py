@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -45,7 +45,8 @@ class Nodes:
         """End all nodes, the head last."""
         for process in reversed(self.processes):
             children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-            kill_all(process)
+            with suppress(ProcessLookupError):  # one that a test has killed
+                kill_all(process)
             for child in children:
                 if child.is_running():
                     child.kill()

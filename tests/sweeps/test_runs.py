@@ -64,6 +64,7 @@ def test_a_run_keeps_its_name_whatever_else_is_in_the_sweep():
     alone = {run.name for run in expand("s", ["a=1,x/y"])}
     more = {run.name for run in expand("s", ["a=1,x/y,0.5,-0.5," + "z" * 100])}  # two collide, one is long
     assert alone < more
+    assert max(map(len, more)) <= LONGEST
     assert {name for name in more - alone if not name.startswith("s-a-z")} == {
         run.name for run in expand("s", ["a=-0.5,0.5"])
     }

@@ -165,6 +165,7 @@ def test_a_score_that_is_no_number_is_the_worst(tmp_path):
         ("k=interval(2,4)", lambda values: len(set(values)) == 60, 2),  # as in Hydra, not of whole numbers
         ("k=int(interval(2,4))", lambda values: set(values) == {"2", "3", "4"}, 2),
         ("k=int(interval(1.5,3.5))", lambda values: set(values) == {"1", "2", "3"}, 2),
+        ("k=tag(log,int(interval(1,100)))", lambda values: sum(int(v) < 10 for v in values) in range(15, 46), 2),
         ("k=range(0,6,2)", lambda values: set(values) == {"0", "2", "4"}, 2),
         ("k=range(5,0,-2)", lambda values: set(values) == {"1", "3", "5"}, 2),
         ("k=range(0,1,0.5)", lambda values: set(values) == {"0.0", "0.5"}, 2),
