@@ -52,11 +52,3 @@ def test_what_a_stage_says_on_a_node_is_said_here(clone, tmp_path):
         done = clone.run("python", "-m", "stages.finetune_text", check=False)
     assert done.returncode == 1
     assert "/no/such/folder" in done.stderr.splitlines()[-1] and done.stderr.splitlines()[-1].startswith("error: ")
-
-
-def test_where_no_cluster_answers_is_said(clone):
-    pytest.importorskip("ray")
-    clone.set(**LOCAL | {"runtime__engine": "ray"}, runtime__address="127.0.0.1:1")
-    done = clone.run("python", "-m", "stages.resample", check=False)
-    assert done.returncode == 1
-    assert "error: runtime.address: no Ray cluster answers at 127.0.0.1:1" in done.stderr
