@@ -23,9 +23,9 @@ from typing import Any
 
 from emopipe.io.cache import cache_folder
 from emopipe.io.ranks import VARIABLES
-from emopipe.sweeps.runs import Run
+from emopipe.sweeps.runs import Run, experiment_reference
 
-JOB, SOURCE, RESULT, SCORES, LOG = "job.json", "source.bundle", "result.bundle", "scores.json", "log.txt"
+JOB, SOURCE, RESULT, LOG = "job.json", "source.bundle", "result.bundle", "log.txt"
 SCORED = Path("metrics/audio/metrics.json")  # the scores on dev
 INTERVAL = 0.5  # seconds between two looks at the process that started this one, and at whether it is to stop
 SHOWN = 300  # characters of a reason
@@ -111,7 +111,7 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("RAY_", "DVC_")) and name not in VARIABLES
     }
-    if "RAY_JOB_ID" in os.environ or any(name.startswith("RAY_") for name in os.environ):
+    if any(name.startswith("RAY_") for name in os.environ):
         inherited.pop("OMP_NUM_THREADS", None)  # Ray's is the number of processors of a task
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     return inherited | {"PATH": path, "PYTHONPATH": str(own)}
@@ -145,7 +145,7 @@ def main() -> None:
     Path(".dvc/config.local").write_text(job.configuration, encoding="utf-8")
     cache = job.cache or str(cache_folder() / "dvc")
     process("dvc", "config", "--local", "cache.dir", cache)
-    reference = f"refs/exps/{job.commit[:2]}/{job.commit[2:]}/{job.run.name}"
+    reference = experiment_reference(job.commit, job.run.name)
     process("git", "update-ref", "-d", reference)  # of a run that was killed at its end
     changes = [word for override in job.run.overrides for word in ("-S", override)]
     pull = [] if job.cache else ["--pull"]

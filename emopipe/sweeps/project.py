@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 
 from emopipe import stage_file
 from emopipe.io.errors import UserError
-from emopipe.sweeps.runs import Run
+from emopipe.sweeps.runs import Run, experiment_reference
 
 SWEEPS = Path(".dvc/tmp/sweeps")  # one folder per sweep: its table, and the logs and clones of its runs
 
@@ -86,10 +87,10 @@ class Project:
         Raises:
             UserError: naming an experiment that has the name of a run, and other parameters
         """
-        have = set(_git("for-each-ref", "--format=%(refname)", self.reference("")).split())
+        have = set(_git("for-each-ref", "--format=%(refname)", experiment_reference(self.commit, "")).split())
         missing = []
         for run in runs:
-            reference = self.reference(run.name)
+            reference = experiment_reference(self.commit, run.name)
             if reference not in have:
                 missing.append(run)
             elif yaml.safe_load(_git("show", f"{reference}:params.yaml")) != self._parameters(run):
@@ -117,17 +118,18 @@ class Project:
             except UserError as error:
                 raise UserError(f"{run.name}: {error}") from None
 
-    def reference(self, name: str) -> str:
-        """Return the Git reference of an experiment of this commit."""
-        return f"refs/exps/{self.commit[:2]}/{self.commit[2:]}/{name}".rstrip("/")
-
     def adopt(self, name: str, bundle: bytes) -> None:
         """Take over an experiment from a bundle."""
-        reference = self.reference(name)
+        reference = experiment_reference(self.commit, name)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "result.bundle")
             file.write_bytes(bundle)
             _git("fetch", "--quiet", "--no-auto-gc", str(file), f"+{reference}:{reference}")
+
+    @cached_property
+    def _committed(self) -> str:
+        """The parameters of the last commit, as they stand in the file; every run changes some of them."""
+        return _git("show", f"{self.commit}:params.yaml")
 
     def _parameters(self, run: Run) -> dict[str, Any]:
         from dvc.exceptions import InvalidArgumentError
@@ -136,7 +138,7 @@ class Project:
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "params.yaml")
-            file.write_text(_git("show", f"{self.commit}:params.yaml"), encoding="utf-8")
+            file.write_text(self._committed, encoding="utf-8")
             try:
                 apply_overrides(file, list(run.overrides))
                 return yaml.safe_load(file.read_text(encoding="utf-8"))

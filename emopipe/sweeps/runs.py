@@ -26,6 +26,11 @@ class Run(NamedTuple):
     stages: tuple[str, ...] = ()  # and those they need; empty: all, and the run ends as an experiment
 
 
+def experiment_reference(commit: str, name: str) -> str:
+    """Return the Git reference of an experiment of a commit, where DVC keeps it; without a name, of them all."""
+    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}".rstrip("/")
+
+
 def parsed(words: Sequence[str]) -> list[Override]:
     """Return what stands behind ``-S`` as Hydra reads it, whose grammar DVC takes.
 
