@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ Result = TypeVar("Result")
 
 CODE = ("emopipe", "stages", "requirements.txt")  # what a stage on a node runs, and its fingerprint is made of
 LOST_NODES = 10  # nodes that one piece of work may lose before the run counts as failed
+ANSWER = 10.0  # seconds in which a cluster must take a connection
 AHEAD = 2  # pieces that wait for a node beside those that are worked on
 
 
@@ -37,14 +39,22 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
         raise UserError(f"{key}: Ray is not installed; `pip install -r requirements-cluster.txt`") from None
     if not ray.is_initialized():
         try:
+            _knock(address)
             with TemporaryDirectory() as code:
                 _copy_code(Path(code))
                 ray.init(address=address, runtime_env={"working_dir": code}, log_to_driver=False, logging_level="ERROR")
-        except ConnectionError as error:
+        except OSError as error:  # ConnectionError is one
             raise UserError(
                 f"{key}: no Ray cluster answers at {address} ({error}); `ray start --head` begins one"
             ) from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError where nobody listens at HOST:PORT, for which Ray would wait minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
 
 
 def _copy_code(folder: Path) -> None:
@@ -57,13 +67,18 @@ def _copy_code(folder: Path) -> None:
             shutil.copy(source, folder)
 
 
+def gpus_of_a_piece(ray: Any, wanted: bool) -> int:
+    """Return how many GPUs a piece of work takes: one where it wants one and nodes have some."""
+    return int(wanted and ray.cluster_resources().get("GPU", 0) >= 1)
+
+
 class Cluster:
     """A Ray cluster as one map over pieces of work."""
 
     def __init__(self, address: str, cpus: float, gpu: bool) -> None:
         """Connect; see :meth:`of`."""
         self._ray = connect(address, "runtime.address")
-        self._cpus, self._gpus = cpus, int(gpu and self._ray.cluster_resources().get("GPU", 0) >= 1)
+        self._cpus, self._gpus = cpus, gpus_of_a_piece(self._ray, gpu)
 
     @classmethod
     def of(cls, runtime: Runtime, cpus: float, gpu: bool) -> Self | None:

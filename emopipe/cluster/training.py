@@ -13,6 +13,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -21,10 +23,10 @@ import yaml
 from filelock import FileLock
 
 from emopipe import parameters, stage_file
-from emopipe.cluster.connection import LOST_NODES, connect
+from emopipe.cluster.connection import LOST_NODES, connect, gpus_of_a_piece
 from emopipe.io.cache import cache_folder
 from emopipe.io.errors import UserError
-from emopipe.io.outputs import atomic_write
+from emopipe.io.outputs import write_bytes
 from emopipe.parameters import Runtime
 from emopipe.stage_file import outputs
 from emopipe.training.checkpoints import HISTORY
@@ -32,6 +34,7 @@ from emopipe.training.devices import barrier
 from emopipe.unfinished import ROOT as UNFINISHED
 
 WHOLE = (HISTORY, "*.npy", "refitted/model.safetensors")  # what is written last of a piece of work
+IN_USE = "in_use"  # a file of which every process of a training holds a shared lock
 INTERVAL = 1.0  # seconds between two looks at the checkpoints
 
 
@@ -52,7 +55,7 @@ def train_on_cluster(module: str, runtime: Runtime) -> None:
 
     stage = module.rpartition(".")[2]
     entry = stage_file.read()[stage]
-    gpu = runtime.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1
+    gpus = gpus_of_a_piece(ray, runtime.device != "cpu")
     on_head = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
     board = ray.remote(**on_head)(_Board).remote()
     job = {
@@ -70,7 +73,9 @@ def train_on_cluster(module: str, runtime: Runtime) -> None:
         _worker,
         train_loop_config=job,
         scaling_config=ScalingConfig(
-            num_workers=runtime.processes, use_gpu=gpu, resources_per_worker={"CPU": runtime.threads, "GPU": int(gpu)}
+            num_workers=runtime.processes,
+            use_gpu=bool(gpus),
+            resources_per_worker={"CPU": runtime.threads, "GPU": gpus},
         ),
         run_config=RunConfig(
             name=job["run"], storage_path=tempfile.gettempdir(),
@@ -80,6 +85,8 @@ def train_on_cluster(module: str, runtime: Runtime) -> None:
     trainer.fit()
     receiver.finish()
     shutil.rmtree(UNFINISHED / stage, ignore_errors=True)
+    with suppress(OSError):  # another stage has something in it
+        UNFINISHED.rmdir()
 
 
 def _files(roots: Iterable[str | Path]) -> list[Path]:
@@ -87,7 +94,7 @@ def _files(roots: Iterable[str | Path]) -> list[Path]:
     found = []
     for root in map(Path, roots):
         found += [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
-    return [path for path in sorted(set(found)) if path.suffix != ".pyc"]
+    return sorted(set(found))
 
 
 class _Board:
@@ -136,8 +143,7 @@ class _Receiver(Thread):
             elif kind == "kept":
                 self._remove_all_but(Path(name), content)
             else:
-                with atomic_write(Path(name)) as part:
-                    part.write_bytes(content)
+                write_bytes(content, Path(name))
                 if Path(name).parts[0] == UNFINISHED.name:
                     self.publish(Path(name), content)
 
@@ -164,6 +170,10 @@ def _worker(job: Mapping[str, Any]) -> None:
     from ray.train import get_context
 
     context, folder = get_context(), cache_folder() / "training" / job["run"]
+    folder.mkdir(parents=True, exist_ok=True)
+    in_use = (folder / IN_USE).open("wb")
+    flock(in_use, LOCK_SH)  # until this process ends, however it does
+    _remove_left(folder)
     there = _unpack(job["board"], folder)
     os.chdir(folder)
     first = context.get_world_rank() == 0
@@ -185,12 +195,19 @@ def _worker(job: Mapping[str, Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # one process of the node does
 
 
+def _remove_left(folder: Path) -> None:
+    """Remove what trainings have left beside this one that were killed on this node."""
+    for other in folder.parent.iterdir():
+        with suppress(OSError), (other / IN_USE).open("rb") as file:  # in use, or removed meanwhile
+            flock(file, LOCK_EX | LOCK_NB)
+            shutil.rmtree(other)
+
+
 def _unpack(board: Any, folder: Path) -> set[str]:
     """Write the files that the stage reads, but for those that are there; return the names of all."""
     import ray
 
     files = ray.get(board.all.remote())
-    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         for name, (reference,) in files.items():
             target = folder / name
@@ -202,8 +219,7 @@ def _unpack(board: Any, folder: Path) -> set[str]:
                 values = yaml.safe_load(content)
                 values["runtime"]["engine"] = "local"  # it is on the cluster already
                 content = yaml.safe_dump(values, sort_keys=False).encode()
-            with atomic_write(target) as part:
-                part.write_bytes(content)
+            write_bytes(content, target)
     return set(files)
 
 

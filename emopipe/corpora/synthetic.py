@@ -35,7 +35,7 @@ import soundfile
 from emopipe.corpora.espeak import SAMPLE_RATE, Sentence, speak
 from emopipe.corpora.parameters import Synthetic
 from emopipe.corpora.synthetic_text import compose
-from emopipe.io.outputs import atomic_write
+from emopipe.io.outputs import write_bytes
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import Utterance
 
@@ -129,8 +129,7 @@ def make(folder: Path, settings: Synthetic) -> pd.DataFrame:
             recording = _record(np.frombuffer(samples, np.int16), take.cues, rng)
             content = BytesIO()  # libsndfile does not report a disk that is full when it closes a file
             soundfile.write(content, recording, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-            with atomic_write(path) as part:
-                part.write_bytes(content.getvalue())
+            write_bytes(content.getvalue(), path)
             rows.append(_row(take, speaker, path))
     return tables.check(rows, Utterance, "synthetic")
 

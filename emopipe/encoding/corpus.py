@@ -19,7 +19,7 @@ from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.store import ORIGINAL, StoredEncoding
 from emopipe.io import ranks
-from emopipe.io.outputs import atomic_write
+from emopipe.io.outputs import write_bytes
 from emopipe.parameters import Runtime
 from emopipe.schemas.manifest import SAMPLE_RATE, audio_path, read_manifest
 from emopipe.schemas.notices import notice
@@ -137,5 +137,4 @@ def _shard_on_node(shared: tuple[Encoder, Runtime, bool], recordings: Sequence[t
 def _put(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files of a shard, its index last."""
     for name in sorted(files, key=lambda name: name == store.INDEX):
-        with atomic_write(folder / name) as part:
-            part.write_bytes(files[name])
+        write_bytes(files[name], folder / name)

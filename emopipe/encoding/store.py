@@ -13,7 +13,7 @@ A folder with
   conditions;
 - ``encoding.json``: the provenance: which weights made it, and how it was cut.
 
-It is written one utterance at a time and read through memory maps: memory does not grow with the corpus. A shard is
+It is written and read one utterance at a time: memory does not grow with the corpus. A shard is
 made apart from the others, by whichever process or machine, and counts once its own ``index.csv`` is there.
 """
 
@@ -27,13 +27,13 @@ from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, BinaryIO, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.lib import format as npy
 from pydantic import Field
 
+from emopipe.encoding.row_files import RowReader, RowWriter
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write, reporting_faults, write_json
 from emopipe.schemas import tables
@@ -44,7 +44,6 @@ FOLDER = Path("data/encoded")
 PROVENANCE, INDEX, STATISTICS, FRAMES = "encoding.json", "index.csv", "statistics.npy", "frames.npy"
 SHARDS = "shards"
 SHARD = 500  # utterances; their frames are half a gigabyte at the most that the published backbones need
-KIND = np.dtype(np.float16)
 
 ORIGINAL = "original"  # the condition of an utterance as it was spoken; others read ``speed=0.9``
 
@@ -64,35 +63,6 @@ class Entry(Row):
     utterance: Identifier
     condition: Annotated[str, Field(min_length=1)]
     frames: Annotated[int, Field(ge=1)]
-
-
-class _Stream:
-    """An ``.npy`` file of rows whose number is known only at the end."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
-        self.file = file
-        self.shape = shape  # of one row
-        self.rows = 0
-        self._header()
-
-    def _header(self) -> None:
-        # NumPy pads the header so that the first dimension may grow in place.
-        header = {"descr": npy.dtype_to_descr(KIND), "fortran_order": False, "shape": (self.rows, *self.shape)}
-        npy.write_array_header_1_0(self.file, header)
-
-    def append(self, rows: np.ndarray, name: str) -> None:
-        with np.errstate(over="ignore"):  # reported below, with the utterance
-            halves = rows.astype(KIND)
-        if not np.isfinite(halves).all():
-            raise UserError(
-                f"{name}: the encoder's output does not fit float16 (largest magnitude {np.abs(rows).max():.3g})"
-            )
-        self.file.write(halves.tobytes())
-        self.rows += len(rows)
-
-    def complete(self) -> None:
-        self.file.seek(0)
-        self._header()
 
 
 def write(
@@ -139,8 +109,8 @@ def write_shard(
     (folder / INDEX).unlink(missing_ok=True)
     entries: list[tuple[str, str, int]] = []
     with (
-        _stream(folder / FRAMES, (dim,)) if with_frames else nullcontext() as frames,
-        _stream(folder / STATISTICS, (2, layers, dim)) as statistics,
+        _writer(folder / FRAMES, (dim,)) if with_frames else nullcontext() as frames,
+        _writer(folder / STATISTICS, (2, layers, dim)) as statistics,
     ):
         for encoding in encodings:
             entries.append((encoding.utterance, encoding.condition, len(encoding.frames)))
@@ -171,11 +141,11 @@ def assemble(folder: Path, shards: Sequence[Path], provenance: dict[str, Any]) -
 
 
 @contextmanager
-def _stream(path: Path, shape: tuple[int, ...]) -> Iterator[_Stream]:
+def _writer(path: Path, shape: tuple[int, ...]) -> Iterator[RowWriter]:
     with atomic_write(path) as part, part.open("wb") as file:
-        stream = _Stream(file, shape)
-        yield stream
-        stream.complete()
+        rows = RowWriter(file, shape)
+        yield rows
+        rows.complete()
 
 
 class Store:
@@ -186,8 +156,8 @@ class Store:
         self.provenance: dict[str, Any] = _provenance(folder)
         self.index = tables.read(folder / INDEX, Entry)
         self._shards = sorted((folder / SHARDS).iterdir())
-        self._statistics = [np.load(shard / STATISTICS, mmap_mode="r") for shard in self._shards]
-        self._starts = np.cumsum([0, *(len(rows) for rows in self._statistics)])  # the first row of each shard
+        self._statistics = RowReader([shard / STATISTICS for shard in self._shards])
+        self._starts = np.cumsum([0, *self._statistics.lengths])  # the first row of each shard
         keys = zip(self.index["utterance"], self.index["condition"], strict=True)
         self._rows = {key: row for row, key in enumerate(keys)}
         self._lengths = self.index["frames"].to_numpy()
@@ -201,12 +171,12 @@ class Store:
     @property
     def dim(self) -> int:
         """Width of a frame."""
-        return self._statistics[0].shape[3]
+        return self._statistics.shape[2]
 
     @property
     def layers(self) -> int:
         """Number of layers the statistics cover: the backbone's blocks, and their input."""
-        return self._statistics[0].shape[2]
+        return self._statistics.shape[1]
 
     @property
     def conditions(self) -> list[str]:
@@ -231,11 +201,10 @@ class Store:
 
     def statistics(self, rows: np.ndarray) -> np.ndarray:
         """Return mean and standard deviation of every layer, float32 [rows, 2, layers, dim]."""
-        found = np.empty((len(rows), 2, self.layers, self.dim), np.float32)
+        found = np.empty((len(rows), *self._statistics.shape), np.float32)
         shards = self._shard(rows)
-        for shard in np.unique(shards):
-            own = shards == shard
-            found[own] = self._statistics[shard][rows[own] - self._starts[shard]]
+        for own, shard, row in zip(found, shards, rows - self._starts[shards], strict=True):
+            own[:] = self._statistics.read(shard, row, 1)[0]
         return found
 
     def frames(self, row: int) -> np.ndarray:
@@ -248,7 +217,7 @@ class Store:
         first = self._starts[shard]
         before = self._ends[first] - self._lengths[first]  # frames of the shards before
         end = self._ends[row] - before
-        return self._frames[shard][end - self._lengths[row] : end].astype(np.float32)
+        return self._frames.read(shard, end - self._lengths[row], self._lengths[row]).astype(np.float32)
 
     def encodings(self) -> Iterator[StoredEncoding]:
         """Go through the store row by row."""
@@ -263,10 +232,10 @@ class Store:
         return np.searchsorted(self._starts, rows, side="right") - 1
 
     @cached_property
-    def _frames(self) -> list[np.ndarray]:
+    def _frames(self) -> RowReader:
         if not (self._shards[0] / FRAMES).is_file():
             raise UserError(f"{self.folder}: made without frames, for model.features: frozen; run `dvc repro encode`")
-        return [np.load(shard / FRAMES, mmap_mode="r") for shard in self._shards]
+        return RowReader([shard / FRAMES for shard in self._shards])
 
 
 def _provenance(folder: Path) -> dict[str, Any]:

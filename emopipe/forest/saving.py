@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree._tree import Tree
 
 from emopipe.io.errors import UserError
-from emopipe.io.outputs import atomic_write
+from emopipe.io.outputs import write_bytes
 from emopipe.schemas.vad import INPUT_BRANCHES, feature_names
 
 PATH = Path("models/forest.skops")
@@ -24,8 +24,7 @@ LEAF = -1
 
 def save(forest: RandomForestClassifier | None, path: Path = PATH) -> None:
     """Write a forest, or an empty file where there is none; the same forest gives the same bytes."""
-    with atomic_write(path) as part:
-        part.write_bytes(b"" if forest is None else _reproducible(_skops().dumps(forest)))
+    write_bytes(b"" if forest is None else _reproducible(_skops().dumps(forest)), path)
 
 
 def load(path: Path = PATH) -> RandomForestClassifier | None:

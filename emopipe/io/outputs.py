@@ -57,6 +57,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write bytes; see :func:`atomic_write`."""
+    with atomic_write(path) as part:
+        part.write_bytes(content)
+
+
 def write_text(text: str, path: Path) -> None:
     """Write a text in UTF-8; see :func:`atomic_write`."""
     with atomic_write(path) as part:

@@ -23,7 +23,7 @@ from emopipe.backbones.backbone import Encoding
 from emopipe.backbones.loading import reload_verified
 from emopipe.encoding.encoder import Encoder, in_threads
 from emopipe.encoding.parameters import Encode
-from emopipe.encoding.store import KIND
+from emopipe.encoding.row_files import KIND
 from emopipe.io.errors import UserError
 from emopipe.io.paths import is_path, local_folder
 from emopipe.recognition.clips import Clip, blocks, named

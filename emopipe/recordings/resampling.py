@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from emopipe.io.errors import UserError
 from emopipe.io.orphans import begin_as_worker
-from emopipe.io.outputs import atomic_write, reporting_faults, write_json
+from emopipe.io.outputs import reporting_faults, write_bytes, write_json
 from emopipe.recordings.reading import (
     Converted,
     Recording,
@@ -69,8 +69,7 @@ def convert_all(
         packed = ((place, _packed(sources)) for place, sources in missing.items())
         for place, (outcomes, files) in cluster.map(_convert_on_node, None, packed):
             for name, content in files.items():
-                with atomic_write(place / name) as part:
-                    part.write_bytes(content)
+                write_bytes(content, place / name)
             _write_outcomes(outcomes, place)
     outcomes = [outcome for place in places for outcome in _read_outcomes(place)]
     for number, (outcome, (_, target)) in enumerate(zip(outcomes, jobs, strict=True)):

@@ -14,6 +14,11 @@ Batch = dict[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs, targets) -> scalar
 Collate = Callable[[list[Any]], Batch]  # makes a batch of examples; its ``labels`` are the targets
 
+# Examples that lie near one another on disk are read near one another: an order is drawn of pieces, and one within each
+# window of so many of them, which the memory for files can hold. Smaller corpora, of one window, know no difference.
+PIECE, PIECES = 500, 64
+WINDOW = PIECE * PIECES
+
 
 class ExampleDataset(Dataset):
     """A list of examples that knows their lengths, so that batches can be made of equals."""
@@ -38,7 +43,9 @@ def predict(
 ) -> np.ndarray:
     """Return the outputs of ``model`` for every example, in order, [examples, ...]."""
     model.eval().to(device)
-    order = np.argsort(dataset.lengths, kind="stable")  # batches of equals: little padding
+    lengths = np.asarray(dataset.lengths)
+    windows = (np.arange(start, min(start + WINDOW, len(lengths))) for start in range(0, len(lengths), WINDOW))
+    order = np.concatenate([own[np.argsort(lengths[own], kind="stable")] for own in windows])  # of equals: no padding
     outputs: list[np.ndarray] = []
     for start in range(0, len(order), batch_size):
         batch = collate([dataset[i] for i in order[start : start + batch_size]])

@@ -16,7 +16,7 @@ from emopipe.io import ranks
 from emopipe.io.outputs import reporting_faults
 from emopipe.training import checkpoints, devices
 from emopipe.training.averaging import WeightAverage
-from emopipe.training.data import Batch, ExampleDataset, Loss
+from emopipe.training.data import PIECE, PIECES, WINDOW, Batch, ExampleDataset, Loss
 from emopipe.training.mixup import Mixture
 from emopipe.training.tracking import Tracker, best_epoch
 
@@ -54,9 +54,27 @@ class ByLength(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 2**20 + self.epoch)
-        drawn = range(len(self)) if self.groups is None else balanced(self.groups, generator).tolist()
-        lengths = [self.lengths[row] for row in drawn]
-        return (drawn[i] for i in get_length_grouped_indices(lengths, self.batch_size, generator=generator))
+        drawn = torch.arange(len(self)) if self.groups is None else balanced(self.groups, generator)
+        for window in windows(drawn, generator):
+            rows = window.tolist()
+            lengths = [self.lengths[row] for row in rows]
+            yield from (rows[i] for i in get_length_grouped_indices(lengths, self.batch_size, generator=generator))
+
+
+def windows(rows: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+    """Divide rows into windows of pieces from everywhere, each piece of neighbours; see :data:`WINDOW`.
+
+    Args:
+        rows: numbers of examples, [rows]
+        generator: of the order of the pieces
+    """
+    if len(rows) <= WINDOW:
+        yield rows
+        return
+    pieces = rows.sort().values.split(PIECE)
+    order = torch.randperm(len(pieces), generator=generator).tolist()
+    for start in range(0, len(order), PIECES):
+        yield torch.cat([pieces[i] for i in order[start : start + PIECES]])
 
 
 def balanced(groups: Tensor, generator: torch.Generator) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emopipe.encoding import store
+from emopipe.encoding import row_files, store
 from emopipe.io.errors import UserError
 
 CONDITIONS = (store.ORIGINAL, "speed=0.9")
@@ -88,3 +89,29 @@ def test_an_unknown_utterance_is_named(tmp_path):
             store.Store(tmp_path).rows(names)
     with pytest.raises(UserError, match="no encoding of c/u0"):
         store.Store(tmp_path).rows(["c/u0"], "speed=0.9")
+
+
+def test_more_shards_than_files_a_process_may_open_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHARD", 1)
+    store.write(tmp_path, encodings(150), 4, 3, {})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 50, hard))
+    monkeypatch.setattr(row_files, "OPEN", 20)
+    try:
+        opened = store.Store(tmp_path)
+        read = [(opened.frames(row), opened.statistics(np.array([row]))[0]) for row in range(150)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for (frames, statistics), written in zip(read, encodings(150), strict=True):
+        np.testing.assert_array_equal(frames, halves(written.frames))
+        np.testing.assert_array_equal(statistics, halves(written.statistics))
+
+
+def test_a_file_that_is_cut_short_is_refused_by_name(tmp_path):
+    store.write(tmp_path, encodings(4), 4, 3, {})
+    path = tmp_path / "shards/00000/statistics.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    opened = store.Store(tmp_path)
+    assert opened.statistics(np.arange(3)).shape == (3, 2, 3, 4)
+    with pytest.raises(UserError, match=r"shards/00000/statistics\.npy: cut short; run `dvc repro --force encode`"):
+        opened.statistics(np.arange(4))

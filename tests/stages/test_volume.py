@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from emopipe.encoding import store
+from emopipe.encoding import row_files, store
 from emopipe.schemas import splits, tables
 from emopipe.schemas.manifest import Rejection, read_manifest
 
@@ -120,5 +120,5 @@ def test_the_store_is_written_and_read_in_the_memory_of_its_index(tmp_path, few,
 
     traced(10)  # what is imported and kept at the first use
     row = 1024  # bytes, for the index; the frames of an utterance are five times that
-    assert FRAMES * DIM * store.KIND.itemsize == 5 * row
+    assert FRAMES * DIM * row_files.KIND.itemsize == 5 * row
     assert traced(many) - traced(few) < (many - few) * row

@@ -22,7 +22,7 @@ from transformers import TrainingArguments
 from emopipe import unfinished
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
-from emopipe.training.data import ExampleDataset
+from emopipe.training.data import PIECE, PIECES, WINDOW, ExampleDataset
 from emopipe.training.devices import set_up
 from emopipe.training.fitting import refit
 from emopipe.training.networks import Network, ParameterGroup
@@ -203,6 +203,29 @@ def test_what_is_drawn_of_large_groups_changes_from_epoch_to_epoch_and_batches_a
         seen |= set(order)
         spread += [max(batch) - min(batch) for batch in np.array_split([lengths[row] for row in order], 50)]
     assert len(seen) > 380 and np.mean(spread) < 20
+
+
+def test_a_large_corpus_is_read_from_a_bounded_part_of_the_disk_at_a_time_and_every_example_once():
+    count = 2 * WINDOW + 1_000
+    sampler, orders = ByLength(16, [1 + i % 97 for i in range(count)], 1), []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        orders.append(np.array(list(sampler)))
+    assert not np.array_equal(*orders)
+    for order in orders:
+        assert sorted(order) == list(range(count))
+        for start in range(0, count, WINDOW):
+            pieces = np.unique(order[start : start + WINDOW] // PIECE)
+            assert len(pieces) <= PIECES
+            assert np.ptp(pieces) > PIECES or start + WINDOW > count  # from everywhere
+        batches = order[:WINDOW].reshape(-1, 16)
+        assert np.mean(np.ptp(batches, axis=1) > PIECE) == 1.0  # none is a neighbourhood
+
+
+def test_a_large_corpus_may_be_drawn_by_groups():
+    groups = [0] * (2 * WINDOW) + [1] * 5_000
+    drawn = Counter(groups[row] for row in ByLength(16, [1] * len(groups), 1, groups))
+    assert drawn[0] + drawn[1] == len(groups) and abs(drawn[0] - drawn[1]) <= 1
 
 
 def test_restarts_are_those_of_pytorch_after_a_warm_up():
