@@ -15,10 +15,12 @@ from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
 from emopipe.parameters import Group, Runtime
 from emopipe.recordings.parameters import Resample
+from emopipe.robustness.parameters import Robustness
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.scoring.parameters import Calibrate
 from emopipe.splits.parameters import Labels, Split
 from emopipe.text.parameters import Baselines, Text
+from emopipe.trust.parameters import Shortcuts
 
 
 class Branch(Labels, Corpora):
@@ -49,6 +51,8 @@ class ParameterFile(Group):
     text: Text
     forest: Forest
     evaluate: Evaluate
+    shortcuts: Shortcuts
+    robustness: Robustness
     plot: Plot
     runtime: Runtime
 

@@ -9,17 +9,17 @@ Test sets that differ are refused.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from emopipe.commands import experiments
 from emopipe.io.errors import UserError
-from emopipe.schemas.predictions import BRANCHES
+from emopipe.schemas.predictions import BRANCHES, PROBABILITY
 from emopipe.scoring.paired import Difference
 from emopipe.scoring.targets import TARGETS, EmotionTarget, Target
 
-HEADER = f"{'':20}{'A':>8}{'B':>8}{'A - B':>9}  {'95 % interval':>19}{'p':>8}"
+HEADER = f"{'':27}{'A':>8}{'B':>8}{'A - B':>9}  {'95 % interval':>19}{'p':>8}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +51,44 @@ def run(arguments: argparse.Namespace) -> None:
             target = TARGETS[name].of(pd.concat(tables))
             if len(target.utterances):
                 _show(branch, target, len(sides[0]))
+    if "audio" in common:
+        _show_conditions(runs, [experiments.under_conditions(revision) for side in sides for revision in side], sides)
+
+
+def _show_conditions(
+    runs: Sequence[Mapping[str, pd.DataFrame]],
+    tested: Sequence[Mapping[tuple[str, str], pd.DataFrame]],
+    sides: Sequence[Sequence[str]],
+) -> None:
+    """Print the differences of the headline score under every condition that all runs were tested under."""
+    shared = [one for one in tested[0] if all(one in own for own in tested)]
+    name = "emotion" if len(_of_branch(runs[0]["emotion"], "audio")) else "vad"
+    score = "uar" if name == "emotion" else "ccc.mean"
+    if shared:
+        print(f"\naudio under conditions: {score}\n{HEADER}")
+    for condition, level in shared:
+        tables = [
+            _answered(_of_branch(run[name], "audio"), own[condition, level]).assign(model=str(i))
+            for i, (run, own) in enumerate(zip(runs, tested, strict=True))
+        ]
+        target = TARGETS[name].of(pd.concat(tables))
+        a, b = target.models[: len(sides[0])], target.models[len(sides[0]) :]
+        if score in (found := target.differences(a, b)):
+            print(_line(f"{condition} {level}", found[score]))
+
+
+def _answered(predicted: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions with the answers under a condition in their place.
+
+    Args:
+        predicted: rows of the audio branch in a table of predictions
+        answers: of the same utterances, their cells as text
+    """
+    own = answers.set_index("utterance").loc[predicted["utterance"]]
+    if "dimension" not in predicted:
+        return predicted.drop(columns=list(predicted.filter(like=PROBABILITY))).assign(prediction=own["emotion"].array)
+    places = own.columns.get_indexer(predicted["dimension"])
+    return predicted.assign(prediction=own.to_numpy()[range(len(own)), places].astype(float))
 
 
 def _of_branch(table: pd.DataFrame, branch: str) -> pd.DataFrame:
@@ -79,4 +117,4 @@ def _show(branch: str, target: Target, of_a: int) -> None:
 def _line(name: str, d: Difference) -> str:
     limits = f"{'-':>19}" if d.low is None else f"[{d.low:+.4f}, {d.high:+.4f}]"
     p = f"{'-':>8}" if d.p is None else f"{d.p:8.4f}"
-    return f"{name:20}{d.a:8.4f}{d.b:8.4f}{d.value:+9.4f}  {limits:>19}{p}  {d.note}".rstrip()
+    return f"{name:27}{d.a:8.4f}{d.b:8.4f}{d.value:+9.4f}  {limits:>19}{p}  {d.note}".rstrip()

@@ -12,6 +12,8 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.schemas.predictions import EMOTION, TRAINED, VAD, read_emotion, read_vad
+from emopipe.schemas.robustness import ANSWERS, CLEAN
+from emopipe.schemas.tables import read_csv
 
 WORKSPACE = "workspace"
 
@@ -69,6 +71,15 @@ def predictions(revision: str) -> dict[str, pd.DataFrame]:
     """
     found = {"emotion": read_emotion(read(EMOTION, revision)), "vad": read_vad(read(VAD, revision))}
     return {target: table[table["model"] == TRAINED] for target, table in found.items()}
+
+
+def under_conditions(revision: str) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return the answers of a revision's audio model under conditions, by their name and level; none: not tested."""
+    try:
+        table = read_csv(read(ANSWERS, revision))
+    except UserError:  # of a version without these tests; predictions were read
+        return {}
+    return {key: own for key, own in table.groupby(["condition", "level"], sort=False) if key != CLEAN}
 
 
 def parameters(revision: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from emopipe.figures import baselines, confusion, curves, reliability, risk_coverage, speakers, tsne, vad
+from emopipe.figures import baselines, confusion, curves, reliability, risk_coverage, robustness, speakers, tsne, vad
 from emopipe.results.reading import Results
+from emopipe.results.robustness import table
 from emopipe.results.scores import headline
 from emopipe.schemas.manifest import DIMENSIONS
 
@@ -30,6 +31,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
         "reliability": pd.DataFrame(calibrated.get("reliability", []), columns=reliability.COLUMNS),
         "reliability_before": pd.DataFrame(calibrated.get("reliability_before", []), columns=reliability.COLUMNS),
         "risk_coverage": pd.DataFrame(calibrated.get("selection", {}).get("curve", []), columns=risk_coverage.COLUMNS),
+        "robustness": table(results.robustness),
         "speakers": speakers.table({branch: own["speaker"]["values"] for branch, own in groups.items() if own}),
         "tsne_audio": tsne.embed(embedding, embedding.drop(columns=["utterance", "emotion"]).to_numpy()),
         "tsne_vad": tsne.embed(predicted, predicted.reindex(columns=list(DIMENSIONS)).to_numpy()),
@@ -54,13 +56,14 @@ def draw(numbers: dict[str, pd.DataFrame], results: Results, folder: Path, dpi: 
         the files
     """
     confidence = results.statistics["audio"].get("emotion", {})
-    calibration = confidence.get("calibration")
+    calibration, tested = confidence.get("calibration"), results.robustness
     draws = {
         "baselines": baselines.draw,
         "confusion_audio": partial(confusion.draw, title="audio: emotion"),
         "confusion_forest": partial(confusion.draw, title="forest: emotion from VAD"),
         "reliability": partial(reliability.draw, before=numbers["reliability_before"], calibration=calibration),
         "risk_coverage": partial(risk_coverage.draw, selection=confidence.get("selection")),
+        "robustness": partial(robustness.draw, clean=tested.get("clean", {}).get("score"), score=tested.get("score")),
         "speakers": speakers.draw,
         "tsne_audio": partial(tsne.draw, title="audio: t-SNE of the pooled embedding"),
         "tsne_vad": partial(tsne.draw, title="text: t-SNE of the predicted VAD"),

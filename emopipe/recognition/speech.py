@@ -179,10 +179,20 @@ class Recognizer:
 
     def outputs(self, encodings: Sequence[Encoding]) -> Iterator[dict[str, Any]]:
         """Yield the answers to encoded clips."""
+        return self.described(self.member_outputs(encodings))
+
+    def member_outputs(self, encodings: Sequence[Encoding]) -> np.ndarray:
+        """Return what every member of the ensemble gives for encoded clips, float64 [clips, members, outputs].
+
+        They are scores before the softmax, or dimensions on the scale of the training.
+        """
         memory = _Memory(encodings)
         dataset = data.ExampleDataset([Example(i, 0) for i in range(len(encodings))], memory.lengths(slice(None)))
         collate = Collate(memory, self.trained.settings)
-        outputs = data.predict(self._members, dataset, collate, BATCH, self.encoder.device).astype(np.float64)
+        return data.predict(self._members, dataset, collate, BATCH, self.encoder.device).astype(np.float64)
+
+    def described(self, outputs: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Yield the answers that the outputs of the members are, [clips, members, outputs]."""
         task = self.trained.task
         if isinstance(task, Regression):
             values = task.scale.inverse_transform(outputs)

@@ -23,6 +23,11 @@ ZERO_SHOT = (
     "text, how close a sentence is to anchor sentences, or (NLI) which statements about its writer it entails, both "
     "brought to the scale of the training set by a straight line; of the forest, a forest on that VAD of text."
 )
+SHORTCUTS = (
+    "A shortcut is what a recording gives away without being listened to. Each is given alone to a small model, which "
+    "is fitted on the training set. A network that gets no further may rest on it alone. p: share of shuffles of the "
+    "emotions within every speaker with which it gets as far."
+)
 LISTENING = (
     "The players take their recordings from data/audio of the repository: they play where the pipeline ran, or after "
     "“dvc pull”, and stay silent in a copy of this page elsewhere. Recordings and transcripts are under the licence of "
@@ -117,6 +122,7 @@ def build(results: Results, parameters: dict[str, Any]) -> Content:
             *_audio(statistics["audio"], models["audio"]),
             *_forest(statistics["forest"], confusions.get("forest")),
             *_text(statistics["text"], models["text"]),
+            *_trust(results),
             *_groups(statistics),
             _training(models),
             *_data(facts, results),
@@ -265,6 +271,43 @@ def _forest(statistics: dict[str, Any], confusion: Confusion | None) -> Iterator
             Fold("Importance of each input", [], [tables.importance(part["importance"])]),
         )
         yield Section("forest", "Forest", [words], confusion, folds=folds)
+
+
+def _trust(results: Results) -> Iterator[Section]:
+    words, figures, folds = [], [], []
+    if found := results.robustness:
+        passed, tested = found["summary"]["passed"], found["summary"]["tested"]
+        words.append(
+            "What becomes of the audio model's answers if its recordings are changed before it hears them? "
+            f"{passed} of {counted(tested, 'condition')} with a published threshold {'is' if passed == 1 else 'are'} "
+            "passed. Change: minus the score of the clean test set, on the same utterances. Unchanged: share of the "
+            "answers that stay the same."
+        )
+        figures.append(
+            Figure(
+                "robustness",
+                "Score under each condition with its interval, beside that of the clean test set",
+                "Score under each condition, with the 95 % interval of its change; dashed: the clean test set.",
+            )
+        )
+        folds += [
+            Fold("All conditions", [], [tables.robustness(found)]),
+            Fold("What is no speech", [], [tables.sounds(found["sounds"])]),
+        ]
+    for branch, own in results.fairness.groupby("branch", sort=False):
+        passed, tested = int(own["passed"].sum()), own["passed"].count()
+        tests = f"{passed} of {tested} published tests of correctness and fairness are passed"
+        words.append(f"{str(branch).capitalize()}: {tests}.")
+        folds.append(Fold(f"Correctness and fairness of {branch}", [], tables.trust(own)))
+    shown = results.shortcuts[results.shortcuts["value"].notna()]
+    audio = results.statistics["audio"]
+    if len(shown) and audio:
+        (part,) = audio.values()
+        folds.append(
+            Fold("Shortcuts", [SHORTCUTS], [tables.shortcuts(results.shortcuts, part["intervals"]["trained"])])
+        )
+    if folds:
+        yield Section("trust", "Trust", words, figures=tuple(figures), folds=tuple(folds))
 
 
 def _groups(statistics: dict[str, Any]) -> Iterator[Section]:

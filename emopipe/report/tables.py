@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from emopipe.report.formatting import counted, interval, p_value, score, score_name
+from emopipe.results import robustness as tested
 from emopipe.results import scores
 from emopipe.results.scores import LABELS
 
@@ -184,6 +185,119 @@ def selection(found: Mapping[str, Any]) -> Table:
         ["coverage requested", "reached", "WA of these", "UAR of these"],
         rows,
     )
+
+
+def robustness(found: dict[str, Any]) -> Table:
+    """Return what each condition changes, given the content of metrics/robustness.json."""
+    what, shown = score_name(found["score"]), tested.table(found)
+    rows = [
+        _cells(
+            x["name"],
+            score(x["score"]),
+            score(x["change"], "+"),
+            interval(x, "+"),
+            f"{x['unchanged']:.1%}",
+            "; ".join(f"{name} > {limit:g}".replace("-", "−") for name, limit in _limits(x).items()) or "–",
+            {None: "–", True: "yes", False: "no"}[x["passed"]],
+        )
+        for x in shown.to_dict("records")
+    ]
+    columns = ["condition", what, "change", "95 % interval", "unchanged answers", "threshold", "passed"]
+    return Table(
+        f"{what} under each condition; clean {score(found['clean']['score'])}", columns, rows, frozenset({5, 6})
+    )
+
+
+def sounds(found: Mapping[str, Any]) -> Table:
+    """Return how sure the model is of what is no speech, given that part of metrics/robustness.json."""
+    names = {"confidence": "by confidence", "energy": "by energy", "spread": "by agreement"}
+    shown = [name for name in names if all(name in one["auroc"] for one in found.values())]
+    extra = [name for name in ("answered", "confidence") if all(name in one for one in found.values())]
+    columns = ["sound", *({"answered": "answered", "confidence": "mean confidence"}[name] for name in extra)]
+    return Table(
+        "Sounds that are no speech: how many are answered, and how well they are told from the test set (area under "
+        "the ROC, 0.5 by chance)",
+        [*columns, *(names[name] for name in shown)],
+        [
+            _cells(
+                kind.replace("_", " "),
+                *(f"{one[name]:.0%}" for name in extra),
+                *(score(one["auroc"][name]) for name in shown),
+            )
+            for kind, one in found.items()
+        ],
+        remark="Answered: with the threshold that answers 90 % of the dev set." if "answered" in extra else "",
+    )
+
+
+def shortcuts(found: pd.DataFrame, model: Mapping[str, Any]) -> Table:
+    """Return how far each shortcut gets, beside the model.
+
+    Args:
+        found: of data/shortcuts/shortcuts.csv
+        model: intervals of the trained model, by score
+    """
+    notes, rows = _Notes(), []
+    for name in found["score"].unique():
+        one = model[name]
+        rows.append(
+            [*_cells("the trained model", score_name(name), score(one["value"])), Cell(interval(one)), *_cells("", "")]
+        )
+    for x in found[found["value"].notna()].to_dict("records"):
+        rows.append(
+            [
+                *_cells(x["name"].replace("_", " "), score_name(x["score"]), score(x["value"])),
+                Cell(interval(x), notes.number(x)),
+                *_cells(p_value(x["p"] if x["p"] == x["p"] else None), score(x["baseline"])),
+            ]
+        )
+    left = [x.replace("_", " ") for x in found.loc[found["value"].isna(), "name"].unique()]
+    return Table(
+        "How far a shortcut alone gets on the test set",
+        ["", "score", "value", "95 % interval", "p", "one answer for all"],
+        rows,
+        frozenset({1}),
+        notes.texts,
+        f"Not applicable, the same for all or unknown: {', '.join(left)}." if left else "",
+    )
+
+
+def trust(found: pd.DataFrame) -> list[Table]:
+    """Return the published tests of a branch: how many of each were passed, and those that were not.
+
+    Args:
+        found: rows of data/fairness.csv of one branch
+    """
+    failed = found[found["passed"] == 0]
+    counts = [
+        _cells(_test_name(test), *map(str, (int(own.sum()), own.count(), own.isna().sum())))
+        for test, own in found.groupby("test", sort=False)["passed"]
+    ]
+    tables = [Table("Tests passed", ["test", "passed", "of", "not applicable"], counts)]
+    if len(failed):
+        rows = [
+            _cells(
+                _test_name(x["test"]),
+                " ".join(filter(None, [x["score"].replace("_", " "), x["subject"], x["group"] and f"({x['group']})"])),
+                score(x["value"]),
+                interval(x),
+                {">": "> ", "<": "< ", "within": "within ± "}[x["rule"]] + f"{x['threshold']:g}",
+                f"{x['n']:,}",
+            )
+            for x in failed.to_dict("records")
+        ]
+        columns = ["test", "what", "value", "95 % interval", "has to be", "n"]
+        tables.append(Table("Tests not passed", columns, rows, frozenset({1, 4})))
+    return tables
+
+
+def _test_name(test: str) -> str:
+    return test.replace("_", " ")
+
+
+def _limits(row: Mapping[str, Any]) -> dict[str, float]:
+    limits = {name: row[f"{name}_above"] for name in ("change", "unchanged")}
+    return {name: limit for name, limit in limits.items() if limit == limit}
 
 
 def importance(found: Mapping[str, Any]) -> Table:

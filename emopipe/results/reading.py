@@ -12,8 +12,10 @@ import pandas as pd
 from emopipe.io.errors import UserError
 from emopipe.schemas import notices, predictions, splits, tables
 from emopipe.schemas.manifest import Rejection
+from emopipe.trust import tables as trust
 
 REJECTED = Path("data/audio/rejected.csv")
+ROBUSTNESS = Path("metrics/robustness.json")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class Results:
     emotion: pd.DataFrame  # a row per test utterance, branch and model
     vad: pd.DataFrame  # a row per test utterance, branch, model and dimension
     embedding: pd.DataFrame  # principal components of what the audio model's head is given
+    robustness: dict[str, Any]  # of the audio model under conditions; empty where none was tested
+    shortcuts: pd.DataFrame  # how far each gets on the audio test set
+    associations: pd.DataFrame  # how strongly each goes with what is predicted
+    fairness: pd.DataFrame  # a row per published test of correctness or fairness
     statistics: dict[str, Any]  # by branch and target: intervals, tests, groups, ...
     splits: dict[str, pd.DataFrame]  # of audio and text
     leaks: dict[str, pd.DataFrame]
@@ -45,6 +51,10 @@ class Results:
             emotion=predictions.read_emotion(predictions.EMOTION),
             vad=predictions.read_vad(predictions.VAD),
             embedding=predictions.read_embedding(),
+            robustness=_read_json(ROBUSTNESS, "robustness"),
+            shortcuts=trust.read(trust.SHORTCUTS, "shortcuts"),
+            associations=trust.read(trust.ASSOCIATIONS, "shortcuts"),
+            fairness=trust.read(trust.FAIRNESS, "fairness"),
             statistics=_read_json(predictions.STATISTICS, "evaluate"),
             splits=rows,
             leaks={branch: tables.read(path, splits.Leak) for branch, path in leaks.items()},

@@ -19,11 +19,11 @@ from helpers import results
 from stages import plot
 
 ALL = {
-    "baselines", "confusion_audio", "confusion_forest", "reliability", "risk_coverage", "speakers", "training",
-    "tsne_audio", "tsne_vad", "vad_text",
+    "baselines", "confusion_audio", "confusion_forest", "reliability", "risk_coverage", "robustness", "speakers",
+    "training", "tsne_audio", "tsne_vad", "vad_text",
 }  # fmt: skip
 OF_TEXT = {"confusion_forest", "tsne_vad", "vad_text"}
-OF_AUDIO = {"confusion_audio", "reliability", "risk_coverage", "tsne_audio"}
+OF_AUDIO = {"confusion_audio", "reliability", "risk_coverage", "robustness", "tsne_audio"}
 
 
 def run(folder, monkeypatch, *parts, **options):
@@ -167,7 +167,7 @@ def test_confusions_and_points_stand_for_the_utterances(drawn):
         ((results.rows(classes=13), results.rows(classes=13)), ALL),
         (
             (results.rows(speakers=3, each=8), None),
-            {"baselines", "confusion_audio", "reliability", "risk_coverage", "training"},
+            {"baselines", "confusion_audio", "reliability", "risk_coverage", "robustness", "training"},
         ),
         ((results.rows(speakers=90, each=12), None), ALL - OF_TEXT),
         ((results.rows().assign(speaker="", sex=""), None), ALL - OF_TEXT - {"speakers"}),
@@ -186,7 +186,7 @@ def test_what_cannot_be_drawn_is_left_out_and_its_table_keeps_the_header(parts, 
 @pytest.mark.parametrize("targets", [["arousal"], ["valence", "dominance"], list(DIMENSIONS)], ids=",".join)
 def test_a_regression_is_drawn_as_one(targets, tmp_path, monkeypatch):
     figures, tables = run(tmp_path, monkeypatch, results.rows(), None, targets=targets)
-    assert figures == {"baselines", "training", "tsne_audio", "vad_audio"}
+    assert figures == {"baselines", "robustness", "training", "tsne_audio", "vad_audio"}
     found = tables["baselines"].set_index("name")
     statistics = json.loads((tmp_path / predictions.STATISTICS).read_text())
     for name in targets:
@@ -206,7 +206,7 @@ def test_a_regression_shows_the_emotions_that_are_known(tmp_path, monkeypatch):
     assert len(tables["tsne_audio"]) == 12
     (tmp_path / "none").mkdir()
     figures, _ = run(tmp_path / "none", monkeypatch, rows.assign(emotion=""), None, targets=["arousal"])
-    assert figures == {"baselines", "training", "vad_audio"}
+    assert figures == {"baselines", "robustness", "training", "vad_audio"}
 
 
 def test_utterances_that_are_not_rated_are_in_no_histogram(tmp_path, monkeypatch):

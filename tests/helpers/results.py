@@ -11,8 +11,13 @@ import pandas as pd
 import yaml
 from sklearn.metrics import accuracy_score, recall_score
 
+from emopipe.results.reading import ROBUSTNESS
 from emopipe.schemas import notices, predictions, splits, tables
 from emopipe.schemas.manifest import DIMENSIONS, EMOTIONS, Rejection
+from emopipe.trust import tables as trust
+from emopipe.trust.associations import Association
+from emopipe.trust.results import Result
+from emopipe.trust.shortcuts import Shortcut
 from helpers.paths import ROOT
 
 ORIGIN = {"name": "/weights/base", "family": "whisper", "revision": "r1", "sha256": "5" * 64, "licence": "MIT"}
@@ -81,6 +86,9 @@ def write(folder: Path, audio=None, text=None, *, zero_shot=False, targets=(), f
     _write_csv([pd.DataFrame(columns=[*columns, "dimension", "truth", "prediction"]), *vad], folder / predictions.VAD)
     (folder / predictions.STATISTICS).write_text(json.dumps(statistics))
     _write_embedding(folder, audio, generator)
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / ROBUSTNESS).write_text(json.dumps(_robustness(bool(targets)) if audio is not None else {}))
+    _write_trust(folder, statistics)
     _write_splits(folder, audio, text)
     _write_models(folder, audio, text, targets)
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -204,6 +212,24 @@ def _selection(table):
     return {"aurc": 0.123, "aurc_perfect": 0.045, "curve": curve, "answered": answered, "sets": sets}
 
 
+def _robustness(regression):
+    """Return what two conditions change, of which one has thresholds."""
+    found = {"score": 0.6, "change": -0.1, "low": -0.15, "high": -0.05, "unchanged": 0.8}
+    judged = {"thresholds": {"change": -0.05, "unchanged": 0.9}, "passed": False}
+    return {
+        "score": "ccc.mean" if regression else "uar", "clean": {"score": 0.7},
+        "conditions": {
+            "white_noise": {"20dB": found | judged},
+            "packet_loss": {"5%": found, "20%": found | {"low": None, "high": None}},
+        },
+        "sounds": {
+            "tone": {"auroc": {"spread": 0.6} | ({} if regression else {"confidence": 0.7, "energy": 0.8})}
+            | ({} if regression else {"confidence": 0.5, "answered": 0.4}),
+        },
+        "summary": {"tested": 1, "passed": 0, "mean_change": {"noise": -0.1, "channel": -0.1}},
+    }  # fmt: skip
+
+
 def _write_csv(parts, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     filled = [part for part in parts[1:] if len(part)]
@@ -219,6 +245,25 @@ def _write_embedding(folder, audio, generator):
         table = pd.DataFrame(points, columns=[f"component_{i + 1}" for i in range(8)])
         table.insert(0, "utterance", test["utterance"].to_numpy())
     tables.write_csv(table, folder / predictions.EMBEDDING)
+
+
+def _write_trust(folder, statistics):
+    """Write a shortcut that tells and one that does not apply, and of every branch a test passed, failed and left."""
+    shortcuts, tests = [], []
+    for branch, (part,) in ((name, own.values()) for name, own in statistics.items() if own):
+        score = "uar" if "uar" in part["intervals"]["trained"] else "ccc.valence"
+        common = {"score": score, "low": 0.3, "high": 0.5, "p": 0.005, "baseline": 0.25, "n": 40, "note": ""}
+        if branch == "audio" and score in part["intervals"]["trained"]:
+            shortcuts = [{"name": "noise_floor", "value": 0.4} | common, {"name": "speaker", **common, "value": None}]
+        one = {"branch": branch, "test": "fairness_sex", "score": "recall", "subject": "anger", "group": "female",
+               "value": -0.2, "low": -0.3, "high": None, "rule": "within", "threshold": 0.175, "n": 40}  # fmt: skip
+        tests += [one | {"passed": passed} for passed in (True, False, None)]
+    for rows, names, path in (
+        (shortcuts, Shortcut._fields, trust.SHORTCUTS), ([], Association._fields, trust.ASSOCIATIONS),
+        (tests, ["branch", *Result._fields], trust.FAIRNESS),
+    ):  # fmt: skip
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        tables.write_csv(pd.DataFrame(rows, columns=list(names)), folder / path)
 
 
 def _write_splits(folder, audio, text):

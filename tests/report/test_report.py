@@ -24,7 +24,7 @@ from helpers import results
 from stages import plot
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "line", "circle"}
-PICTURES = 7
+PICTURES = 8
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = "synthetic/<script>alert(1)</script>"
 LONG = "synthetic/" + "x" * 120
