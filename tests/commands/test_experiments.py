@@ -16,6 +16,7 @@ from emopipe.io.errors import UserError
 from emopipe.schemas import predictions
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.predictions import EmotionPrediction, VadPrediction, emotion_table, vad_table
+from emopipe.schemas.robustness import ANSWERS, CLEAN, KEYS
 from emopipe.scoring.regression import regression
 
 NAMES = ["arousal", "valence"]
@@ -52,6 +53,7 @@ def answers(seed: int, branch: str, first: int = 0) -> pd.DataFrame:
 NONE = {
     predictions.EMOTION: pd.DataFrame(columns=list(EmotionPrediction.model_fields)),
     predictions.VAD: pd.DataFrame(columns=list(VadPrediction.model_fields)),
+    ANSWERS: pd.DataFrame(columns=list(KEYS)),
 }
 
 
@@ -128,6 +130,52 @@ def test_groups_of_runs_are_compared_by_their_means(revisions, capsys):
     assert shown.startswith("A: a0, a0-x\nB: b1, b1-x\n")
     a, b = (np.mean([scores_of(audio(seed))["ccc"]["mean"] for seed in seeds]) for seeds in ((1, 3), (5, 3)))
     assert [float(cell) for cell in lines(shown)["ccc.mean"][1:4]] == pytest.approx([a, b, a - b], abs=1e-4)
+
+
+def under(table: pd.DataFrame, answer, conditions) -> pd.DataFrame:
+    """Return the answers for the utterances of a table under conditions, each of them given by a function."""
+    own = table.drop_duplicates("utterance")
+    return pd.concat(
+        own[["utterance"]].assign(condition=name, level=level, **answer(own, number))
+        for number, (name, level) in enumerate([CLEAN, *conditions])
+    )
+
+
+def test_robustness_is_compared_where_all_runs_were_tested(revisions, capsys):
+    generator, suite = np.random.default_rng(3), [("white_noise", "20dB"), ("gain", "drawn")]
+    for name in ("a0", "b1"):
+        revisions[name] |= NONE | {predictions.EMOTION: answers(1, "audio")}
+
+    def emotions(own, number):
+        return {"emotion": generator.choice(EMOTIONS, len(own)), "p_calm": 0.5}
+
+    table = trained(revisions["a0"][predictions.EMOTION])
+    revisions["a0"][ANSWERS] = under(table, emotions, suite)
+    call(compare, "a0", "b1")
+    assert "under conditions" not in capsys.readouterr().out
+    revisions["b1"][ANSWERS] = under(table, emotions, suite[:1])
+    call(compare, "a0", "b1")
+    out = capsys.readouterr().out
+    (line,) = out[out.index("audio under conditions: uar") :].splitlines()[2:]
+    truth = table.set_index("utterance")["truth"]
+    for name, shown in zip(("a0", "b1"), line.split()[2:4], strict=True):
+        own = revisions[name][ANSWERS].query("condition == 'white_noise'").set_index("utterance")["emotion"]
+        assert float(shown) == pytest.approx(balanced_accuracy_score(truth[own.index], own), abs=1e-4)
+    assert line.startswith("white_noise 20dB ")
+
+
+def test_robustness_of_regressions_is_compared_by_the_mean_of_the_targets(revisions, capsys):
+    for name, shift in (("a0", 0.0), ("b1", 1.0)):
+        table = trained(revisions[name][predictions.VAD])
+        values = table.pivot(index="utterance", columns="dimension", values="truth") + shift
+
+        def ratings(own, _, values=values):
+            return dict(values.loc[own["utterance"]].set_axis(own.index))
+
+        revisions[name][ANSWERS] = under(table, ratings, [("white_noise", "20dB")])
+    call(compare, "a0", "b1")
+    line = capsys.readouterr().out.splitlines()[-1].split()
+    assert line[0] == "white_noise" and float(line[2]) == 1.0 and 0 < float(line[3]) < 0.9
 
 
 def test_runs_of_other_targets_are_not_compared(revisions):
