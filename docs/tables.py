@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from emopipe.commands import backbones, corpora
+from emopipe.conditions.catalogue import CONDITIONS, DRAWN
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(Path(__file__).parent.glob("*.md"))]
@@ -33,6 +34,8 @@ CHANGES = (
     ("text.epochs", "`text.*`", ()),
     ("forest.trees", "`forest.trees`", ()),
     ("evaluate.temperature", "`evaluate.temperature`", ()),
+    ("shortcuts.egemaps", "`shortcuts.egemaps`", ()),
+    ("robustness.suite", "`robustness.*`", ()),
     ("plot.dpi", "`plot.*`", ()),
 )
 
@@ -52,6 +55,19 @@ def stages() -> str:
         folders = Counter(str(Path(path).parent) for path in outputs)
         written = [f"{folder}/" if folders[folder := str(Path(path).parent)] > 2 else path for path in outputs]
         rows.append(f"| `{name}` | {stage['desc']} | {', '.join(f'`{path}`' for path in dict.fromkeys(written))} |")
+    return "\n".join(rows)
+
+
+def conditions() -> str:
+    """Return the conditions of the robustness tests, with their levels and published thresholds."""
+    rows = ["| condition | what it does | levels | unchanged | change | source |", "|---|---|---|---|---|---|"]
+    for condition in CONDITIONS.values():
+        levels = ", ".join(level for level in condition.levels if level != DRAWN) or "drawn for each utterance"
+        change = {"UAR": condition.change_uar, "CCC": condition.change_ccc}
+        shown = [f"{score} > −{-limit:g}" for score, limit in change.items() if limit is not None]
+        unchanged = "" if condition.unchanged is None else f"> {condition.unchanged:g}"
+        cells = [f"`{condition.name}`", condition.description, levels, unchanged, ", ".join(shown), condition.source]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -86,6 +102,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "backbones": backbones.table,
     "text_encoders": backbones.text_table,
     "reruns": reruns,
+    "conditions": conditions,
     "stages": stages,
 }
 

@@ -81,7 +81,10 @@ def test_imports_run_one_way():
             assert package not in ("io", "schemas") or packages <= {"io", "schemas"}, path
 
 
-LIGHT = ["fetch", "resample", "split", "cross_fit_audio", "cross_fit_text", "fit_forest", "evaluate", "plot", "code"]
+LIGHT = [
+    "fetch", "resample", "split", "shortcuts", "cross_fit_audio", "cross_fit_text", "fit_forest", "evaluate", "fairness",
+    "robustness", "plot", "code",
+]  # fmt: skip
 HEAVY = {"torch", "transformers", "dvc"}
 
 

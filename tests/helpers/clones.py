@@ -15,8 +15,8 @@ from helpers.paths import ROOT
 from helpers.processes import ENVIRONMENT
 
 STAGES = [
-    "code", "fetch", "resample", "split", "encode", "finetune_audio", "cross_fit_audio", "predict_audio",
-    "finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "plot",
+    "code", "fetch", "resample", "split", "shortcuts", "encode", "finetune_audio", "cross_fit_audio", "predict_audio",
+    "finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "fairness", "robustness", "plot",
 ]  # fmt: skip
 # for Clone.set
 SMALL = {

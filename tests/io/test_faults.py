@@ -69,7 +69,8 @@ def test_a_stage_that_is_killed_at_any_moment_leaves_what_is_whole_and_ends_in_t
 LIMITS = {
     "fetch": 5_000, "resample": 20_000, "split": 1_000, "encode": 200_000, "finetune_audio": 100_000,
     "cross_fit_audio": 10, "predict_audio": 1_000, "finetune_text": 40_000, "cross_fit_text": 1_000,
-    "predict_text": 1_000, "fit_forest": 5_000, "evaluate": 1_100, "plot": 20_000,
+    "predict_text": 1_000, "fit_forest": 5_000, "evaluate": 1_100, "plot": 20_000, "shortcuts": 1_000,
+    "fairness": 1_000, "robustness": 10,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.clones import Clone
 from helpers.processes import kill_all, start
 
-TEXT = ["finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "plot"]
+TEXT = ["finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "fairness", "plot"]
 METADATA = ["utterance", "corpus", "speaker", "sex", "language"]
 DIMENSIONS = ["valence", "arousal", "dominance"]
 
@@ -79,6 +79,37 @@ def test_pictures_and_curves_are_drawn(clone):
     assert (clone.folder / "data/encoded/shards/00000/frames.npy").exists()  # the trainable blocks read them
 
 
+def test_shortcuts_are_measured_of_every_utterance_and_scored_on_the_test_set(clone):
+    measures, split = clone.csv("data/shortcuts/measures.csv"), clone.csv("data/splits/audio.csv")
+    assert measures["utterance"].tolist() == split["utterance"].tolist()
+    seconds = clone.csv("data/audio/manifest.csv").set_index("utterance")["seconds"].astype(float)
+    assert measures["duration"].astype(float).tolist() == pytest.approx(
+        seconds[measures["utterance"]].tolist(), abs=1e-4
+    )
+    table, scores = clone.csv("data/shortcuts/shortcuts.csv"), clone.json("metrics/shortcuts.json")
+    told = table[table["value"] != ""]
+    values = dict(zip(told["name"], told["value"].astype(float), strict=True))
+    assert {name: own["uar"] for name, own in scores.items()} == pytest.approx(values, abs=1e-5)
+    assert set(table["n"].astype(int)) == {(split["split"] == "test").sum()}
+
+
+def test_every_branch_is_tested_by_the_published_rules(clone):
+    table, counts = clone.csv("data/fairness.csv"), clone.json("metrics/fairness.json")
+    assert set(table["branch"]) == {"audio", "text", "forest"}
+    judged = table[table["passed"] != ""]
+    for branch, tests in counts.items():
+        for test, own in tests.items():
+            rows = judged[(judged["branch"] == branch) & (judged["test"] == test)]
+            assert (own["passed"], own["tested"]) == ((rows["passed"] == "True").sum(), len(rows))
+    assert sum(own["tested"] for tests in counts.values() for own in tests.values()) == len(judged)
+    assert (table.loc[table["passed"] == "", "note"] != "").all()  # what does not apply says why
+
+
+def test_nothing_is_tested_under_conditions_unless_a_suite_is_named(clone):
+    assert clone.json("metrics/robustness.json") == {}
+    assert clone.csv("data/robustness/answers.csv").empty
+
+
 def test_dvc_shows_plots_and_metrics_without_a_complaint(clone):
     shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
     assert "WARNING" not in shown.stdout + shown.stderr
@@ -128,9 +159,9 @@ def test_what_was_pushed_is_not_made_again(clone, tmp_path):
 # Each row starts from the state that the row before it left.
 TABLE = [
     ({"runtime__workers": 1, "runtime__device": "cpu"}, []),
-    ({"forest__trees": 7}, ["fit_forest", "evaluate", "plot"]),
+    ({"forest__trees": 7}, ["fit_forest", "evaluate", "fairness", "plot"]),
     ({"text__dropout": 0.2}, TEXT),
-    ({"evaluate__anchors__valence__low": ["Terrible."]}, ["predict_text", "evaluate", "plot"]),
+    ({"evaluate__anchors__valence__low": ["Terrible."]}, ["predict_text", "evaluate", "fairness", "plot"]),
     ({"plot__dpi": 50}, ["plot"]),
 ]
 

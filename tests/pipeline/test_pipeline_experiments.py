@@ -13,6 +13,7 @@ from emopipe.scoring.regression import SCORES
 from helpers.clones import Clone
 
 FOLLOWED = ["finetune_audio", "cross_fit_audio", "predict_audio"]  # the stages of the audio branch that follow encode
+JUDGED = ["evaluate", "fairness", "robustness"]
 SCORED = [*FOLLOWED, "evaluate"]  # what leads from an encoding to scores
 
 
@@ -32,14 +33,14 @@ def test_experiments_of_the_same_test_set_are_compared(clone):
 
 
 def test_another_backbone_reruns_the_audio_branch_alone(clone, folders):
-    assert clone.repro(model__backbone=str(folders("wav2vec2"))) == ["encode", *FOLLOWED, "evaluate", "plot"]
+    assert clone.repro(model__backbone=str(folders("wav2vec2"))) == ["encode", *FOLLOWED, *JUDGED, "plot"]
     assert clone.repro(model__backbone="whisper_tiny_en") == []  # restored from the run-cache
 
 
 def test_a_regression_is_scored_and_joined_with_text_in_one_forest(clone):
     names = ["dominance", "arousal", "valence"]
     ran = clone.repro(model__task="regression", model__targets=names, forest__inputs="both")
-    assert ran == ["split", *FOLLOWED, "cross_fit_text", "fit_forest", "evaluate", "plot"]
+    assert ran == ["split", "shortcuts", *FOLLOWED, "cross_fit_text", "fit_forest", *JUDGED, "plot"]
     the_regression_is_scored(clone, names)
     the_forest_has_both_inputs(clone)
     shown = clone.run("dvc", "plots", "show", "-o", str(clone.folder.parent / "plots"))
@@ -106,7 +107,7 @@ def test_a_change_of_one_branch_leaves_the_other_alone(clone):
     clone.set(data__text__corpora=[text])
     ran = clone.ran(clone.run("dvc", "repro", "fit_forest", "predict_text"))
     assert ran == ["fetch", "split", "finetune_text", "cross_fit_text", "predict_text", "fit_forest"]
-    assert clone.outdated() == ["evaluate", "plot"]
+    assert clone.outdated() == ["evaluate", "fairness", "plot"]
     audio = manifest(clone, "sounds")
     keep = clone.folder / "kept"  # fetch clears its folder; a corpus of one's own lies elsewhere
     shutil.copytree(clone.folder / "data/raw/audio", keep)
@@ -116,7 +117,7 @@ def test_a_change_of_one_branch_leaves_the_other_alone(clone):
     clone.set(data__audio__corpora=[audio])
     ran = clone.ran(clone.run("dvc", "repro", "cross_fit_audio", "predict_audio"))
     assert ran == ["fetch", "resample", "split", "encode", *FOLLOWED]
-    assert clone.outdated() == ["evaluate", "plot"]
+    assert clone.outdated() == ["shortcuts", *JUDGED, "plot"]
 
 
 def test_folds_are_pooled_and_other_test_sets_refused(clone):
