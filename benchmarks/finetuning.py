@@ -30,9 +30,10 @@ import yaml
 from emopipe.audio.fitting import fit
 from emopipe.audio.parameters import Model, Train
 from emopipe.audio.prediction import predict
+from emopipe.backbones.parameters import BackboneChoice
 from emopipe.encoding.corpus import encode_corpus
 from emopipe.encoding.encoder import Encoder
-from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.encoding.parameters import Encode
 from emopipe.encoding.store import Store
 from emopipe.parameters import Runtime
 from emopipe.schemas.manifest import read_manifest
@@ -72,17 +73,17 @@ def main() -> None:
     corpora = {"data.audio.corpora": arguments.corpora, "data.text.corpora": None, "model.backbone": arguments.backbone}
     kept = arguments.predictions.absolute()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        _write(corpora | given)
+        write_params(corpora | given)
         fetch.main()
         resample.main()
         for seed in arguments.seeds:
             for way in arguments.ways:
-                _write(corpora | WAYS[way] | given | {"train.seed": seed})
+                write_params(corpora | WAYS[way] | given | {"train.seed": seed})
                 _run(kept, way, seed, arguments.folds)
     print(table(pd.read_csv(kept)))
 
 
-def _write(changes: Mapping[str, Any]) -> None:
+def write_params(changes: Mapping[str, Any]) -> None:
     """Write params.yaml with other values."""
     params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     for key, value in changes.items():

@@ -34,6 +34,8 @@ DECIDING = {
     "espeakng_loader": ("espeakng-loader",),
     "funasr": ("funasr",),
     "numpy": ("numpy",),
+    "parselmouth": ("praat-parselmouth",),
+    "pyroomacoustics": ("pyroomacoustics",),
     "scipy": ("scipy",),
     "sklearn": ("scikit-learn",),
     "skops": ("skops",),

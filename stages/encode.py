@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from emopipe.backbones.parameters import BackboneChoice
 from emopipe.cluster.connection import Cluster
 from emopipe.encoding.corpus import encode_corpus, tell_unheard
 from emopipe.encoding.encoder import Encoder
-from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.encoding.parameters import Encode
 from emopipe.io import ranks
 from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime

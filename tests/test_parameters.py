@@ -10,7 +10,7 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from emopipe.audio.parameters import Model, Train
-from emopipe.encoding.parameters import BackboneChoice
+from emopipe.backbones.parameters import BackboneChoice
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
 from helpers.paths import ROOT
@@ -116,7 +116,13 @@ def test_an_absent_or_broken_file_is_named(tmp_path):
         Train.load(path=tmp_path / "params.yaml")
 
 
-LISTS = ["data.audio.corpora", "data.text.corpora", "split.audio.test_corpora", "encode.speed_perturbation"]
+LISTS = {
+    "data.audio.corpora": "[emodb]",
+    "data.text.corpora": "[emodb]",
+    "split.audio.test_corpora": "[emodb]",
+    "encode.speed_perturbation": "[0.9,1.1]",
+    "encode.conditions": "[gain,room]",
+}
 
 
 @pytest.mark.parametrize("key", LISTS)
@@ -124,8 +130,7 @@ def test_experiments_one_after_the_other_leave_a_file_that_can_be_read(tmp_path,
     """An experiment that empties a list by ``[]`` after another one breaks the file; by ``null`` it does not."""
     file = tmp_path / "params.yaml"
     file.write_text((ROOT / "params.yaml").read_text())
-    full = "[0.9,1.1]" if "speed" in key else "[emodb]"
-    for override in ("model.dropout=0.1", f"{key}={full}", f"{key}=null", "train.epochs=3"):
+    for override in ("model.dropout=0.1", f"{key}={LISTS[key]}", f"{key}=null", "train.epochs=3"):
         apply_overrides(str(file), [override])
         assert Train.load(path=file)
     assert yaml.safe_load(file.read_text())["train"]["epochs"] == 3

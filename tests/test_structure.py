@@ -82,8 +82,8 @@ def test_imports_run_one_way():
 
 
 LIGHT = [
-    "fetch", "resample", "split", "shortcuts", "cross_fit_audio", "cross_fit_text", "fit_forest", "evaluate", "fairness",
-    "robustness", "plot", "code",
+    "fetch", "resample", "split", "shortcuts", "cross_fit_audio", "cross_fit_text", "fit_forest", "evaluate",
+    "fairness", "robustness", "plot", "code",
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "dvc"}
 

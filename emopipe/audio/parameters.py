@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from emopipe.encoding.parameters import BackboneChoice
+from emopipe.backbones.parameters import BackboneChoice
 from emopipe.parameters import Count, Group, Name, Number, OrNone, Positive, Share
 from emopipe.splits.parameters import AudioTarget
 from emopipe.training.parameters import Optimisation, RegressionLoss

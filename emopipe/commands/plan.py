@@ -34,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("hours", type=float, metavar="HOURS", help="of speech")
     parser.add_argument("--clip-seconds", type=float, default=4, help="length of an utterance")
-    parser.add_argument("--conditions", type=int, help="speeds, the original one included; default: of params.yaml")
+    parser.add_argument(
+        "--conditions", type=int, help="under which each is encoded, the original one included; default: of params.yaml"
+    )
     parser.add_argument("--machines", type=int, default=1)
     parser.add_argument("--cores", type=int, default=2, help="of a machine")
     parser.add_argument("--folds", type=int, default=1, help="that are trained")
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     corpus = costs.Corpus(
         max(1, round(arguments.hours * 3600 / arguments.clip_seconds)),
         arguments.clip_seconds,
-        arguments.conditions or 1 + len(encode.speed_perturbation),
+        arguments.conditions or 1 + len(encode.speed_perturbation) + bool(encode.conditions),
         arguments.folds * arguments.seeds,
         *Partition.load("split.audio").fractions[:2],
     )

@@ -11,7 +11,8 @@ Parameters and thresholds are those that were published, where ``source`` names 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -282,6 +283,11 @@ QUICK = [  # one or two of every group, none of which takes long
 ]
 
 
+def levels_of(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the names and levels of conditions, in the order of the catalogue, whatever that of ``names`` is."""
+    return [(name, level) for name, level in FULL if name in names]
+
+
 def apply(
     name: str, level: str, samples: np.ndarray, utterance: str, seed: int, others: Sequence[np.ndarray] = ()
 ) -> np.ndarray:
@@ -305,3 +311,13 @@ def apply(
     if name not in CONDITIONS:
         raise UserError(f"condition {name!r}: there is none of that name; there are {', '.join(CONDITIONS)}")
     return CONDITIONS[name].apply(samples, generator_of(seed, name, level, utterance), level, others)
+
+
+def apply_in_training(name: str, level: str, samples: np.ndarray, utterance: str, seed: int) -> np.ndarray:
+    """Return an utterance under a condition, as :func:`apply`, but in rooms that no test is made in."""
+    condition = CONDITIONS[name]
+    settings = dict(condition.levels[level])
+    if settings.get("number") == range(rooms.ROOMS):
+        settings["number"] = range(rooms.ROOMS, 2 * rooms.ROOMS)
+    own = replace(condition, levels={level: settings})
+    return own.apply(samples, generator_of(seed, name, level, utterance), level)

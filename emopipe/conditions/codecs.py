@@ -12,7 +12,7 @@ import io
 
 import numpy as np
 
-from emopipe.conditions.condition import SAMPLE_RATE, optional
+from emopipe.conditions.condition import SAMPLE_RATE, from_extra
 from emopipe.conditions.filters import resample
 
 AMR_RATE = 8000  # Hz, the one that AMR narrowband takes
@@ -58,7 +58,8 @@ def encoded(samples: np.ndarray, rate: int, codec: str, container: str, bit_rate
         bit_rate: in bit/s
         options: of the encoder
     """
-    av = optional("av", "av")
+    with from_extra("av"):
+        import av
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout="mono", options=options)
@@ -73,7 +74,8 @@ def encoded(samples: np.ndarray, rate: int, codec: str, container: str, bit_rate
 
 
 def _decoded(file: bytes, rate: int) -> np.ndarray:
-    av = optional("av", "av")
+    with from_extra("av"):
+        import av
     with av.open(io.BytesIO(file)) as source:
         frames = list(source.decode(audio=0))
     samples = np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float64)

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -91,20 +90,20 @@ def generator_of(seed: int, condition: str, level: str, utterance: str) -> np.ra
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name).digest(), "little"))
 
 
-def optional(package: str, extra: str) -> ModuleType:
-    """Return a package that only some conditions need.
+@contextmanager
+def from_extra(extra: str) -> Iterator[None]:
+    """Say of a package that is imported in the block, and that only some conditions need, how it is installed.
 
     Args:
-        package: its name
-        extra: of emopipe, that installs it
+        extra: of emopipe
 
     Raises:
         UserError: if it is not installed
     """
     try:
-        return import_module(package)
-    except ImportError:
+        yield
+    except ImportError as error:
         raise UserError(
-            f"no package {package}, which codecs, phones or rooms are made with; `pip install 'emopipe[{extra}]'`, or "
-            "leave these conditions out"
+            f"no package {error.name}, which codecs, phones or rooms are made with; `pip install 'emopipe[{extra}]'`, "
+            "or leave these conditions out"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emopipe.conditions.codecs import AMR_RATE, amr_nb
-from emopipe.conditions.condition import SAMPLE_RATE, optional
+from emopipe.conditions.condition import SAMPLE_RATE, from_extra
 from emopipe.conditions.filters import butterworth, resample
 from emopipe.conditions.noise import pink_noise
 
@@ -48,7 +48,8 @@ def compressed(samples: np.ndarray) -> np.ndarray:
     This is the ``compand`` of SoX, which the publishers call, in FFmpeg's version. What lies below the threshold is
     raised by as much as the threshold is, 4 dB.
     """
-    av = optional("av", "av")
+    with from_extra("av"):
+        import av
     graph = av.filter.Graph()
     source = graph.add("abuffer", f"sample_rate={AMR_RATE}:sample_fmt=dblp:channel_layout=mono:time_base=1/{AMR_RATE}")
     compand = graph.add(

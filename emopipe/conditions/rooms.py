@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emopipe.conditions.condition import SAMPLE_RATE, generator_of, optional
+from emopipe.conditions.condition import SAMPLE_RATE, from_extra, generator_of
 
 ROOMS = 20  # of each band
 SPEED = 343.0  # m/s, of sound
@@ -85,7 +85,8 @@ def _positions(size: np.ndarray, generator: np.random.Generator) -> tuple[np.nda
 
 
 def _images(size: np.ndarray, microphone: np.ndarray, source: np.ndarray, rt60: float) -> np.ndarray:
-    pyroomacoustics = optional("pyroomacoustics", "robustness")
+    with from_extra("robustness"):
+        import pyroomacoustics
     pyroomacoustics.constants.set("num_threads", 1)  # of several, the sum would depend on their number
     volume, surface = size.prod(), 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
     absorption = 1 - math.exp(-24 * math.log(10) / SPEED * volume / (surface * rt60))  # Eyring

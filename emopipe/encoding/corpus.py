@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +15,11 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from emopipe.conditions.catalogue import apply_in_training, levels_of
+from emopipe.conditions.condition import generator_of
 from emopipe.encoding import store
 from emopipe.encoding.encoder import Encoder
+from emopipe.encoding.parameters import Encode
 from emopipe.encoding.store import ORIGINAL, StoredEncoding
 from emopipe.io import ranks
 from emopipe.io.outputs import write_bytes
@@ -27,6 +30,11 @@ from emopipe.training import devices
 
 if TYPE_CHECKING:
     from emopipe.cluster.connection import Cluster
+
+AUGMENTED = "augmented"  # the condition of an utterance under one of ``encode.conditions``, drawn for it
+SEED = 0  # of these draws
+
+Version = Callable[[np.ndarray, str], np.ndarray]  # from samples and the name of the utterance to other samples
 
 
 def encode_corpus(
@@ -106,22 +114,48 @@ def _write_shard(
 def _encodings(
     encoder: Encoder, utterances: Sequence[str], recordings: Iterable[Path | io.BytesIO]
 ) -> Iterator[StoredEncoding]:
-    speeds = {ORIGINAL: 1.0} | {f"speed={speed:g}": speed for speed in encoder.settings.speed_perturbation}
-    keys = [(utterance, condition) for utterance in utterances for condition in speeds]
-    clips = _clips(recordings, encoder.max_samples, list(speeds.values()))
+    versions = _versions(encoder.settings)
+    keys = [(utterance, condition) for utterance in utterances for condition in versions]
+    clips = _clips(utterances, recordings, encoder.max_samples, list(versions.values()))
     for key, (frames, statistics) in zip(keys, encoder(clips), strict=True):
         yield StoredEncoding(*key, frames.numpy(), statistics.numpy())
 
 
-def _clips(recordings: Iterable[Path | io.BytesIO], max_samples: int, speeds: list[float]) -> Iterator[np.ndarray]:
-    """Yield every recording at every speed: resampled, so that its pitch and its formants move too.
+def _versions(settings: Encode) -> dict[str, Version]:
+    """Return what is made of an utterance, by the name of the condition under which it stands in the store.
 
-    Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
+    Speeds are reached by resampling, so that pitch and formants move too (Ko et al., "Audio augmentation for speech
+    recognition", Interspeech 2015).
     """
-    for recording in recordings:
+    versions: dict[str, Version] = {ORIGINAL: lambda samples, _: samples}
+    for speed in settings.speed_perturbation:
+        versions[f"speed={speed:g}"] = partial(_at_speed, speed=speed)
+    if settings.conditions:
+        versions[AUGMENTED] = partial(_augmented, choices=levels_of(settings.conditions))
+    return versions
+
+
+def _at_speed(samples: np.ndarray, _: str, speed: float) -> np.ndarray:
+    return soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+
+
+def _augmented(samples: np.ndarray, utterance: str, choices: Sequence[tuple[str, str]]) -> np.ndarray:
+    return apply_in_training(*drawn(utterance, choices), samples, utterance, SEED)
+
+
+def drawn(utterance: str, choices: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return one of several conditions with its level; which one depends on the name of the utterance alone."""
+    return choices[int(generator_of(SEED, AUGMENTED, "", utterance).integers(len(choices)))]
+
+
+def _clips(
+    utterances: Iterable[str], recordings: Iterable[Path | io.BytesIO], max_samples: int, versions: Sequence[Version]
+) -> Iterator[np.ndarray]:
+    """Yield every version of every recording."""
+    for utterance, recording in zip(utterances, recordings, strict=True):
         samples, _ = soundfile.read(recording, frames=max_samples, dtype="float32")
-        for speed in speeds:
-            yield samples if speed == 1.0 else soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
+        for version in versions:
+            yield version(samples, utterance)
 
 
 def _shard_on_node(shared: tuple[Encoder, Runtime, bool], recordings: Sequence[tuple[str, bytes]]) -> dict[str, bytes]:

@@ -14,7 +14,8 @@ import torch
 
 from emopipe.backbones.backbone import Backbone, Encoding
 from emopipe.backbones.loading import load
-from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.backbones.parameters import BackboneChoice
+from emopipe.encoding.parameters import Encode
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import SAMPLE_RATE
 

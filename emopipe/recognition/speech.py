@@ -85,7 +85,7 @@ class Recognizer:
         if trained is None:
             raise UserError(f"{model}: no model: the audio branch of that pipeline was switched off")
         where = chosen(device)
-        settings = Encode.model_validate({name: trained.provenance[name] for name in Encode.model_fields})
+        settings = Encode.of(trained.provenance)
         backbone = reload_verified(trained.provenance)
         return cls(trained, Encoder(backbone, trained.provenance["trainable_layers"], settings, where), folder)
 

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from emopipe.conditions.catalogue import CONDITIONS, FULL, QUICK
+from emopipe.conditions.catalogue import FULL, QUICK, levels_of
+from emopipe.conditions.parameters import ConditionName
 from emopipe.parameters import Group, Seed
-from emopipe.schemas.labels import nearest
 
 SUITES = {"none": [], "quick": QUICK, "full": FULL}
-
-
-def _known(name: str) -> str:
-    if name not in CONDITIONS:
-        near = nearest(name, list(CONDITIONS))
-        raise ValueError(f"no condition; did you mean {near}?" if near else f"no condition: {', '.join(CONDITIONS)}")
-    return name
 
 
 class Robustness(Group):
@@ -25,9 +18,7 @@ class Robustness(Group):
 
     KEY = "robustness"
 
-    suite: (
-        Literal["none", "quick", "full"] | Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1)]
-    )
+    suite: Literal["none", "quick", "full"] | Annotated[list[ConditionName], Field(min_length=1)]
     seed: Seed
 
     @property
@@ -35,4 +26,4 @@ class Robustness(Group):
         """Return the names of conditions and their levels, in the order of the catalogue."""
         if isinstance(self.suite, str):
             return SUITES[self.suite]
-        return [(name, level) for name, level in FULL if name in self.suite]
+        return levels_of(self.suite)

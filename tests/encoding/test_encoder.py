@@ -14,10 +14,11 @@ import torch
 
 from benchmarks.networks import FAMILIES
 from emopipe.backbones.loading import load
+from emopipe.backbones.parameters import BackboneChoice
 from emopipe.encoding import store
 from emopipe.encoding.corpus import tell_unheard
 from emopipe.encoding.encoder import Encoder
-from emopipe.encoding.parameters import BackboneChoice, Encode
+from emopipe.encoding.parameters import Encode
 from emopipe.io.errors import UserError
 from emopipe.schemas.manifest import write_manifest
 from helpers.clips import clip
@@ -29,7 +30,7 @@ CPU = torch.device("cpu")
 
 
 def encoder(folder: Path, **changes: object) -> Encoder:
-    settings = {"max_seconds": 1.0, "speed_perturbation": [], "precision": "float32"} | changes
+    settings = {"max_seconds": 1.0, "speed_perturbation": [], "conditions": [], "precision": "float32"} | changes
     choice = BackboneChoice(backbone=str(folder), output_layer=None, trainable_layers=2, features="both")
     return Encoder.load(choice, Encode(**settings), CPU)
 

@@ -338,7 +338,7 @@ def test_it_shows_every_parameter_but_how_it_ran_and_no_folder_of_anybody(made):
     expected["data"]["audio"]["corpora"] = ["emodb:…/emodb"]
     for branch in "audio", "text":
         expected["split"][branch]["test_corpora"] = []  # null in the file
-    expected["encode"]["speed_perturbation"] = []
+    expected["encode"]["speed_perturbation"] = expected["encode"]["conditions"] = []
     expected["train"]["tuning"]["lora"]["targets"] = []
     assert shown == expected
     for word in ("/home", "/weights", str(made[0])):
