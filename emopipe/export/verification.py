@@ -1,0 +1,115 @@
+"""Whether an exported file answers as emopipe does: both are asked, the file in a process that has no emopipe."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import shorten
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+
+from emopipe.audio.tasks import Regression
+from emopipe.export import standalone
+from emopipe.export.agreement import Agreement, of_probabilities, of_ratings
+from emopipe.export.material import Material
+from emopipe.io.errors import UserError
+from emopipe.recognition.speech import Recognizer
+from emopipe.recognition.text import TextRecognizer
+from emopipe.schemas.manifest import DIMENSIONS
+
+
+class Answers(NamedTuple):
+    """What was answered, and in what time."""
+
+    values: np.ndarray  # probabilities or ratings, [inputs, outputs]
+    seconds: float
+
+
+class Verified(NamedTuple):
+    """How a file and the model that it was made from compare."""
+
+    agreement: Agreement
+    facts: dict[str, Any]  # on what they were compared, and what time both took
+
+
+def of_speech(file: Path, recognizer: Recognizer, material: Material[Path]) -> Verified:
+    """Compare an exported audio model with the model.
+
+    Args:
+        file: to be checked
+        recognizer: that it was made from
+        material: recordings that can be answered
+
+    Raises:
+        UserError: if the file does not run
+    """
+    task = recognizer.trained.task
+    rated = isinstance(task, Regression)
+    names = task.names if rated else task.labels
+    columns = names if rated else [f"p_{label}" for label in names]
+    before = _asked(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
+    after = alone(file, [str(path) for path in material.items])
+    agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, names, material.truth)
+    seconds = sum(soundfile.info(path).duration for path in material.items)
+    facts = {"compared_on": material.name, "recordings": len(material.items), "seconds": round(seconds, 3)}
+    return Verified(agreement, facts | {"seconds_per_second": _times(before, after, seconds)})
+
+
+def of_text(file: Path, recognizer: TextRecognizer, material: Material[str]) -> Verified:
+    """Compare an exported text regressor with the regressor; see :func:`of_speech`.
+
+    Texts that cannot be answered are left out.
+    """
+    answerable = recognizer(material.items)["status"].to_numpy() == "ok"
+    texts = [text for text, ok in zip(material.items, answerable, strict=True) if ok]
+    if not texts:
+        raise UserError(f"{material.name}: no text that could be answered, to compare the file and the model on")
+    truth = None if material.truth is None else material.truth[answerable]
+    trained = recognizer.trained
+    tokens = trained.tokenizer(texts, truncation=True, max_length=trained.settings.max_tokens)["input_ids"]
+    before = _asked(lambda some: recognizer(some)[list(DIMENSIONS)].to_numpy(np.float64), texts)
+    after = alone(file, tokens)
+    agreement = of_ratings(before.values, after.values, DIMENSIONS, truth)
+    facts = {"compared_on": material.name, "texts": len(texts)}
+    return Verified(agreement, facts | {"seconds_per_text": _times(before, after, len(texts))})
+
+
+def _asked(recognizer: Callable[[Sequence[Any]], np.ndarray], inputs: Sequence[Any]) -> Answers:
+    recognizer(inputs[:1])  # the first run makes room for the others
+    begun = perf_counter()
+    values = recognizer(inputs)
+    return Answers(values, perf_counter() - begun)
+
+
+def _times(before: Answers, after: Answers, size: float) -> dict[str, float]:
+    return {name: round(found.seconds / size, 6) for name, found in (("emopipe", before), ("exported", after))}
+
+
+def alone(file: Path, inputs: Sequence[str | Sequence[int]]) -> Answers:
+    """Return what a file answers in a process that has ONNX Runtime, NumPy and soundfile, and is told of nothing else.
+
+    Args:
+        file: the graph
+        inputs: paths of recordings at 16 kHz with one channel, or tokens
+
+    Raises:
+        UserError: if it does not run
+    """
+    with TemporaryDirectory() as folder:
+        asked, answered = Path(folder, "inputs.json"), Path(folder, "answers.json")
+        asked.write_text(json.dumps(inputs), encoding="utf-8")
+        words = [standalone.__file__, file, asked, answered, torch.get_num_threads()]
+        done = subprocess.run([sys.executable, "-I", *map(str, words)], capture_output=True, text=True)  # noqa: S603
+        if done.returncode:
+            reason = shorten((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1], 300)
+            raise UserError(f"{file}: does not run in a process of its own: {reason}")
+        found = json.loads(answered.read_text(encoding="utf-8"))
+    return Answers(np.array(found["answers"], dtype=np.float64), found["seconds"])
