@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from emopipe.commands.predict import add_cutting, cutting_of
 from emopipe.io.errors import UserError
 from emopipe.recognition import annotations, tables
+from emopipe.recognition.options import add_cutting, cutting_of
 
 BYTES = 1 << 16  # read at most at a time
 

@@ -22,10 +22,12 @@ COMMANDS = {
     "compare": "compare two experiments, or groups of them, on the same test set",
     "corpora": "list the corpora, or check some before a run",
     "crossval": "pool the folds of a cross-validation",
+    "export": "write a trained model to a file that needs no emopipe, and check that it answers alike",
     "listen": "predict emotion, or valence, arousal and dominance, while somebody speaks",
     "plan": "say what a corpus costs: disk, processor hours, transfer",
     "predict": "predict emotion, or valence, arousal and dominance, of recordings",
     "publish": "upload the trained audio model and its card to the Hugging Face hub",
+    "serve": "answer recordings and streams by HTTP and WebSocket",
     "sweep": "run many experiments, here or on a Ray cluster, or search for the best parameters",
 }
 

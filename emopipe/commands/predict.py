@@ -23,7 +23,7 @@ import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
@@ -36,23 +36,17 @@ from emopipe.commands.main import VERSION
 from emopipe.io.errors import UserError
 from emopipe.recognition import annotations, tables
 from emopipe.recognition.journal import Answer, Journal, recording_key, text_key
+from emopipe.recognition.options import abstention_of, add_channels, add_cutting, add_thresholds, columns, cutting_of
 from emopipe.recognition.summaries import ANSWERED, outcome, summary
-from emopipe.recordings.reading import Recording, RejectedError, channels, fingerprint
+from emopipe.recordings.reading import Recording, fingerprint
 
 if TYPE_CHECKING:
     from emopipe.recognition.inputs import Input
-    from emopipe.recognition.segmentation import Cutting
 
 TABLES = {f".{kind}": kind for kind in tables.KINDS if kind != "audformat"}
 KINDS = (*tables.KINDS, *annotations.SUFFIXES)
 SUFFIXES = TABLES | {suffix.lower(): kind for kind, suffix in annotations.SUFFIXES.items()}
 DPI = 150  # of the pictures
-MODES = {
-    "auto": "what the model hears at once as it is, longer recordings by speech",
-    "none": "recordings as they are",
-    "speech": "at silences",
-    "windows": "at equal distances",
-}
 Row = dict[str, Any]
 
 
@@ -66,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "models/audio, with --text models/text, with --both models")  # fmt: skip
     parser.add_argument("--revision", help="of the repository: a branch, a tag or a commit")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--channels", choices=["mix", "each"], default="mix", help="their mean, or each by itself")
+    add_channels(parser)
     written = parser.add_argument_group("what is written")
     written.add_argument("--output", type=Path, metavar="PATH", help="instead of the terminal; textgrid, eaf, audacity "
         "and webvtt make a file for every recording, in a folder where there are several")  # fmt: skip
@@ -74,47 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     written.add_argument("--summary", type=Path, metavar="FILE", help="a table with a row for every recording")
     written.add_argument("--plot", type=Path, metavar="PATH", help="a picture of every recording: a .png or a folder")
     written.add_argument("--restart", action="store_true", help="do not go on with a run that was killed")
-    certain = parser.add_argument_group("when there is no answer")
-    certain.add_argument("--coverage", type=float, metavar="SHARE", help="of recordings like those of the dev set that "
-        "are answered; the least certain are not")  # fmt: skip
-    certain.add_argument("--min-confidence", type=float, metavar="SHARE", help="below which there is no answer")
-    certain.add_argument("--sets", type=float, metavar="SHARE", help="of recordings whose true emotion is to be among "
-        "those of the column set, which cannot be ruled out")  # fmt: skip
+    add_thresholds(parser)
     add_cutting(parser, ("auto", "none", "speech", "windows"))
-
-
-def add_cutting(parser: argparse.ArgumentParser, modes: Sequence[str]) -> None:
-    """Declare how sound is cut into segments.
-
-    Args:
-        parser: of a command
-        modes: the default first
-    """
-    cut = parser.add_argument_group("segments")
-    cut.add_argument(
-        "--segments", choices=modes, default=modes[0], help="; ".join(f"{mode}: {MODES[mode]}" for mode in modes)
-    )
-    cut.add_argument("--window", type=float, metavar="SECONDS", help="of windows; by default what the model hears")
-    cut.add_argument("--hop", type=float, metavar="SECONDS", help="between their beginnings; by default a window")
-    for name, meaning in (
-        ("threshold", "probability from which speech begins"),
-        ("min-speech", "seconds of speech that an answer takes"),
-        ("min-silence", "seconds of silence that end a segment"),
-        ("padding", "seconds around speech that belong to it"),
-    ):
-        cut.add_argument(f"--{name}", type=float, default=argparse.SUPPRESS, metavar="NUMBER", help=meaning)
-
-
-def cutting_of(arguments: argparse.Namespace) -> Cutting:
-    """Return what was said by the arguments of :func:`add_cutting`.
-
-    Raises:
-        UserError: if that cannot be
-    """
-    from emopipe.recognition.segmentation import Cutting
-
-    names = {field.name for field in fields(Cutting)} & set(vars(arguments))
-    return Cutting(arguments.segments, **{name: getattr(arguments, name) for name in names})
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -206,21 +161,20 @@ class Request:
 
 def _recordings(arguments: argparse.Namespace) -> Request:
     cutting = cutting_of(arguments)
-    from emopipe.recognition.inputs import inputs
+    from emopipe.recognition.inputs import each_channel, inputs
 
     each = arguments.channels == "each"
-    named = list(_each_channel(inputs(arguments.paths)) if each else inputs(arguments.paths))
-    from emopipe.recognition.abstention import Abstention
+    named = list(each_channel(inputs(arguments.paths)) if each else inputs(arguments.paths))
     from emopipe.recognition.speech import Recognizer  # PyTorch, once the arguments are in order
 
     recognizer = Recognizer.load(arguments.model or "models/audio", arguments.revision, arguments.device)
-    abstain = Abstention.of(recognizer.trained, arguments.coverage, arguments.min_confidence, arguments.sets)
+    abstain = abstention_of(arguments, recognizer)
     return Request(
         "recording",
         [one.recording for one in named],
         [_beginning(one, arguments.format == "audformat") for one in named],
         {"file": str, "start": float, "end": float} | ({"channel": int} if each else {}),
-        [*recognizer.columns[:1], *abstain.columns, *recognizer.columns[1:]],
+        columns(recognizer, abstain),
         recording_key,
         partial(recognizer.answers, cutting=cutting),
         [recognizer.folder],
@@ -233,18 +187,6 @@ def _beginning(one: Input, resolved: bool) -> Row:
     """Return what the rows of a recording begin with; its path as a table has it, or ``resolved`` from here."""
     file = {"file": str(one.recording.path)}
     return file | one.columns | (file if resolved else {})
-
-
-def _each_channel(named: Iterable[Input]) -> Iterator[Input]:
-    """Yield every channel of every recording; of one that cannot be opened nothing but itself."""
-    for one in named:
-        try:
-            count = channels(one.recording.path)
-        except RejectedError:
-            count = 0
-        for channel in range(count) if count else [None]:
-            recording = one.recording._replace(channel=channel)
-            yield one._replace(recording=recording, columns=one.columns | {"channel": channel})
 
 
 def _texts(arguments: argparse.Namespace) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from emopipe.corpora.folders import SOUND, walk
 from emopipe.corpora.own_manifest import as_number, column_of, parse
 from emopipe.io.errors import UserError
 from emopipe.recordings import containers
-from emopipe.recordings.reading import Recording
+from emopipe.recordings.reading import Recording, RejectedError, channels
 
 
 class Input(NamedTuple):
@@ -48,6 +48,18 @@ def inputs(paths: Sequence[str]) -> Iterator[Input]:
             yield Input(Recording(path), {"file": str(path)})
         else:
             raise UserError(f"{name}: no such file or folder")
+
+
+def each_channel(named: Iterable[Input]) -> Iterator[Input]:
+    """Yield every channel of every recording; of one that cannot be opened nothing but itself."""
+    for one in named:
+        try:
+            count = channels(one.recording.path)
+        except RejectedError:
+            count = 0
+        for channel in range(count) if count else [None]:
+            recording = one.recording._replace(channel=channel)
+            yield one._replace(recording=recording, columns=one.columns | {"channel": channel})
 
 
 def transcript(one: Input) -> str:

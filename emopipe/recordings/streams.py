@@ -311,6 +311,9 @@ def _mp3s(data: mmap.mmap) -> Iterator[_Part]:
         if not told:
             links[-1].sound = place if links[-1].sound is None else links[-1].sound
             links[-1].number += 1
+    if not links:
+        yield _Part(0, len(data))
+        return
     ends = [link.start for link in links[1:]] + [len(data)]
     for link, end in zip(links, ends, strict=True):
         kind, promised = link.told or ("", 0)
@@ -319,8 +322,6 @@ def _mp3s(data: mmap.mmap) -> Iterator[_Part]:
         else:
             frames = max(link.number, promised) * link.frame.samples
             yield _Part(link.sound, end, frames, (link.number + 2) * LARGEST)
-    if not links:
-        yield _Part(0, len(data))
 
 
 @dataclass

@@ -117,6 +117,20 @@ def test_an_mp3_that_tells_more_than_there_is_stays_truncated(tmp_path, share):
         read(path)
 
 
+# What libsndfile takes for an MP3, and has no whole frame.
+NO_FRAME = bytes.fromhex(
+    "fff6504021fffcde02004c61766336328a83a1a268683a314183186f1b6fae879c0e00000000b6702c8a7ec9201f2b1e"
+    "caf9f04017fffc012a36282916368d83a18168583a781e85ff4ae32af53cfbc95c739c546b721ea88504a4033afa2931"
+    "1f52bd104d8786ee68866a3f1d06f2834a8075df0627b0e09f916cb66c4aec550ca8a6dd69c0fff1504017fffc011c36"
+    "2c29262ea583a18168583a160e8604ffd2a8ae3cd77d78e1bad55eee5c5c0a96"
+)
+
+
+def test_an_mp3_without_a_whole_frame_is_rejected(tmp_path):
+    with pytest.raises(RejectedError):
+        read(stored(tmp_path, NO_FRAME, "a.mp3"))
+
+
 def test_a_vbri_frame_tells_the_length_too(tmp_path):
     frames = frames_of(without_xing(mp3(5, RATE)))
     fitting = next(frame for frame in frames if len(frame) > 100)

@@ -1,0 +1,1 @@
+"""A trained audio model as a service: recordings and streams in, answers out."""
