@@ -20,6 +20,7 @@ Mode = Literal["auto", "none", "speech", "windows"]
 
 HYSTERESIS = 0.15  # speech ends where the probability is lower by this than where it begins; silero's value
 LEAST = 0.01  # of the probability below which speech ends; likewise
+LEAST_HOP = 0.01  # s; windows that lie closer together are the same one many times
 STATUS: dict[type[RejectedError], str] = {TooShortError: "too_short", SilentError: "no_speech"}
 
 
@@ -54,6 +55,8 @@ class Cutting:
             raise UserError(f"--threshold: {self.threshold:g} is not between 0 and 1")
         if not self.min_speech >= MIN_SAMPLES / SAMPLE_RATE:
             raise UserError(f"--min-speech: {self.min_speech:g} s; no model hears less than 0.025 s")
+        if not math.isfinite(self.min_silence):
+            raise UserError(f"--min-silence: {self.min_silence:g} s; no silence is so long")
         if not 0 <= 2 * self.padding <= self.min_silence:
             raise UserError(
                 f"--padding: {self.padding:g} s; twice that must fit into --min-silence {self.min_silence:g}"
@@ -62,8 +65,8 @@ class Cutting:
             raise UserError("--window and --hop need --segments windows")
         if self.window is not None and not self.window >= self.min_speech:
             raise UserError(f"--window: {self.window:g} s, shorter than --min-speech {self.min_speech:g}")
-        if self.hop is not None and not self.hop > 0:
-            raise UserError(f"--hop: {self.hop:g} s; it must be more than 0")
+        if self.hop is not None and not self.hop >= LEAST_HOP:
+            raise UserError(f"--hop: {self.hop:g} s; it must be {LEAST_HOP:g} or more")
 
     def cutter(self, longest: int) -> Cutter:
         """Return what cuts a long recording, or a stream.
