@@ -88,7 +88,9 @@ TABLE = {
     "a style sheet": ("emopipe/report/style.css", lambda text: f"{text}\n/* */\n", ["plot"]),
     "a stage": ("stages/resample.py", lambda text: f"{text}\nX = 1\n", ["resample"]),
     "PyTorch's version": ("requirements.txt", replaced("torch==2.13.0", "torch==2.12.0"), NETWORKS),
-    "soxr's version": ("requirements.txt", replaced("soxr==", "soxr==0."), ["resample", "encode", "robustness"]),
+    "soxr's version": ("requirements.txt", replaced("soxr==", "soxr==0."), [
+        "resample", "encode", "robustness", "plot",  # which knows the parameters of all
+    ]),
     "the version of what decides no number": ("requirements.txt", replaced("tqdm==", "tqdm==1."), []),
 }  # fmt: skip
 

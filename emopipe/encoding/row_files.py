@@ -7,8 +7,10 @@ process, and keep a file open each.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache, partial
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,13 +76,17 @@ class RowReader:
 
         Args:
             paths: of the arrays, one or more
+
+        Raises:
+            UserError: if one is no such array
         """
         self._paths = paths
         headers = [_header(path) for path in paths]
         self.shape = headers[0][0][1:]  # of one row
         self.lengths = [shape[0] for shape, _ in headers]  # rows of each array
         self._offsets = [offset for _, offset in headers]
-        self._opened = lru_cache(OPEN)(partial(Path.open, mode="rb", buffering=0))
+        self._open: OrderedDict[int, FileIO] = OrderedDict()  # the one used last is the last
+        weakref.finalize(self, _close, self._open)
 
     def read(self, number: int, first: int, rows: int) -> np.ndarray:
         """Return rows that lie side by side, float16 [rows, ...].
@@ -95,14 +101,31 @@ class RowReader:
         """
         found = np.empty((rows, *self.shape), KIND)
         position = self._offsets[number] + first * found[:1].nbytes
-        if os.preadv(self._opened(self._paths[number]).fileno(), [found], position) != found.nbytes:
+        if os.preadv(self._file(number).fileno(), [found], position) != found.nbytes:
             raise UserError(f"{self._paths[number]}: cut short; run `dvc repro --force encode`")
         return found
+
+    def _file(self, number: int) -> FileIO:
+        file = self._open.pop(number, None) or FileIO(self._paths[number])
+        self._open[number] = file
+        if len(self._open) > OPEN:
+            self._open.popitem(last=False)[1].close()
+        return file
+
+
+def _close(files: Mapping[int, FileIO]) -> None:
+    for file in files.values():
+        file.close()
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], int]:
     """Return the shape of an array and where in the file it begins."""
     with path.open("rb") as file:
-        npy.read_magic(file)
-        shape, _, _ = npy.read_array_header_1_0(file)
+        try:
+            npy.read_magic(file)
+            shape, by_columns, kind = npy.read_array_header_1_0(file)
+        except ValueError as error:
+            raise UserError(f"{path}: not an array: {error}; run `dvc repro --force encode`") from None
+        if kind != KIND or by_columns:
+            raise UserError(f"{path}: not an array of float16 rows; run `dvc repro --force encode`")
         return shape, file.tell()

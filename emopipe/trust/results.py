@@ -8,9 +8,10 @@ classes: anger, happiness, neutral and sadness.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from emopipe.scoring.intervals import Interval
+if TYPE_CHECKING:
+    from emopipe.scoring.intervals import Interval
 
 Rule = Literal[">", "<", "within"]  # within: neither above the threshold nor below its negative
 

@@ -152,8 +152,9 @@ def begun(clone: Clone, name: str, pattern: str, *words: str) -> subprocess.Pope
 
 
 def test_a_sweep_that_is_interrupted_ends_at_once_and_is_not_run_twice_at_a_time(committed):
-    process = begun(committed, "i", "*/clone/.dvc/config.local", "-S", "train.seed=3")
-    assert "i: this sweep is running already" in refused(committed, "i", "-S", "train.seed=3")
+    words = ["-S", "train.seed=3", "-S", "train.epochs=500"]  # minutes, if it were not interrupted
+    process = begun(committed, "i", "*/clone/.dvc/config.local", *words)
+    assert "i: this sweep is running already" in refused(committed, "i", *words)
     began = time.monotonic()
     kill(process, signal.SIGINT)
     assert process.returncode == 128 + signal.SIGINT
