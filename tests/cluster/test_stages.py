@@ -53,7 +53,8 @@ def test_a_cluster_makes_what_one_machine_makes(clone, tmp_path):
 def test_what_a_stage_says_on_a_node_is_said_here(clone, tmp_path):
     pytest.importorskip("ray")
     with ray_nodes(tmp_path, 1) as nodes:
-        clone.set(**LOCAL | {"runtime__engine": "ray"}, runtime__address=nodes.address, text__encoder="/no/such/folder")
+        ray = {"runtime__engine": "ray", "runtime__address": nodes.address, "runtime__processes": 1}
+        clone.set(**LOCAL | ray, text__encoder="/no/such/folder")
         done = clone.run("python", "-m", "stages.finetune_text", check=False)
     assert done.returncode == 1
     assert "/no/such/folder" in done.stderr.splitlines()[-1] and done.stderr.splitlines()[-1].startswith("error: ")
