@@ -36,6 +36,7 @@ from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import Encode
 from emopipe.encoding.store import Store
 from emopipe.parameters import Runtime
+from emopipe.recordings.resampled import MANIFEST
 from emopipe.schemas.manifest import read_manifest
 from emopipe.scoring.classification import unweighted_average_recall
 from emopipe.scoring.paired import classification_difference
@@ -45,7 +46,6 @@ from emopipe.training.tracking import Tracker
 from stages import fetch, resample
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
-MANIFEST = Path("data/audio/manifest.csv")
 REFERENCE = "frozen"
 TUNED = {"model.features": "tuned_layers", "model.trainable_layers": 2}
 WAYS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@
 Each corpus is trained on alone. Its speakers are dealt to the folds; a fold is tested by a model that was trained on
 the others, with the parameters of params.yaml, those of the way and those of --set. Every way is tested on the same
 recordings: as they are, under all conditions of noise, codecs and rooms, and under two of the small changes. Training
-and test draw apart from each other: another seed, and rooms that no training utterance was heard in.
+and test draw apart from each other: another seed, and other rooms.
 
 Encodings and answers are kept in the folder, which is that of one choice of corpora, folds and --set, and those that
 are there are not made again: a study that is stopped goes on, and takes more ways, seeds and backbones in.
@@ -28,11 +28,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 import yaml
 from tqdm import tqdm
 
-from benchmarks.finetuning import FEWEST, MANIFEST, dealt, write_params
+from benchmarks.finetuning import FEWEST, dealt, write_params
 from emopipe.audio.batches import Collate, examples
 from emopipe.audio.fitting import fit
 from emopipe.audio.model import Trained
@@ -46,7 +45,9 @@ from emopipe.encoding.encoder import Encoder
 from emopipe.encoding.parameters import Encode
 from emopipe.encoding.store import ORIGINAL, Store, StoredEncoding
 from emopipe.parameters import Runtime
-from emopipe.schemas.manifest import audio_path, read_manifest
+from emopipe.recordings import resampled
+from emopipe.recordings.resampled import MANIFEST
+from emopipe.schemas.manifest import read_manifest
 from emopipe.scoring.classification import unweighted_average_recall
 from emopipe.scoring.paired import Difference, classification_difference
 from emopipe.training import data
@@ -107,13 +108,13 @@ def _tested_store(name: str) -> Store:
     folder = Path("encoded", f"{name}-tested")
     if not folder.exists():
         encoder = Encoder.load(BackboneChoice.load(), Encode.load(), set_up(Runtime.load(), seed=0))
-        rows = read_manifest(MANIFEST)
+        utterances = read_manifest(MANIFEST)["utterance"]
         versions = [(ORIGINAL, ""), *TESTED]
-        keys = [(utterance, *version) for version in versions for utterance in rows["utterance"]]
+        keys = [(utterance, *version) for version in versions for utterance in utterances]
         waveforms = (
-            _under(*version, soundfile.read(audio_path(MANIFEST, path), dtype="float32")[0], utterance)
+            _under(*version, resampled.samples(file), utterance)
             for version in versions
-            for utterance, path in zip(rows["utterance"], rows["path"], strict=True)
+            for utterance, file in zip(utterances, resampled.files(utterances), strict=True)
         )
         encoded = zip(keys, encoder(tqdm(waveforms, total=len(keys), disable=None)), strict=True)
         encodings = (

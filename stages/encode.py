@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from emopipe.backbones.parameters import BackboneChoice
 from emopipe.cluster.connection import Cluster
@@ -13,11 +12,10 @@ from emopipe.encoding.parameters import Encode
 from emopipe.io import ranks
 from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
+from emopipe.recordings.resampled import MANIFEST
 from emopipe.schemas import notices
 from emopipe.training import devices
 from emopipe.training.checkpoints import checkpoint_folder
-
-MANIFEST = Path("data/audio/manifest.csv")
 
 
 def main() -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import soundfile
 
 from emopipe.io.errors import run_stage
 from emopipe.io.outputs import write_json
+from emopipe.recordings import resampled
 from emopipe.schemas import predictions, splits
-from emopipe.schemas.manifest import audio_path, read_manifest
 from emopipe.schemas.predictions import TRAINED
 from emopipe.schemas.tables import write_csv
 from emopipe.scoring.evaluation import targets_of
@@ -20,7 +19,7 @@ from emopipe.trust import correctness, fairness, tables
 from emopipe.trust.pitch import mean_f0
 from emopipe.trust.results import Result
 
-MANIFEST, METRICS = Path("data/audio/manifest.csv"), Path("metrics/fairness.json")
+METRICS = Path("metrics/fairness.json")
 COLUMNS = ["branch", *Result._fields]
 
 
@@ -64,9 +63,10 @@ def _tested(branch: str, target: Target, emotions: pd.DataFrame) -> Iterator[Res
 
 def _f0(utterances: pd.Series) -> dict[str, float]:
     """Return the mean F0 of utterances of the audio branch, in Hz."""
-    paths = read_manifest(MANIFEST).set_index("utterance")["path"]
-    recordings = {name: audio_path(MANIFEST, paths[name]) for name in utterances}
-    return {name: mean_f0(soundfile.read(path, dtype="float32")[0]) for name, path in recordings.items()}
+    return {
+        name: mean_f0(resampled.samples(file))
+        for name, file in zip(utterances, resampled.files(utterances), strict=True)
+    }
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from emopipe.io.errors import run_stage
 from emopipe.parameters import Runtime
 from emopipe.recordings.manifests import recordings, require_few_rejected, require_unchanged, split_by_outcome
 from emopipe.recordings.parameters import Resample
+from emopipe.recordings.resampled import MANIFEST
 from emopipe.recordings.resampling import convert_all
 from emopipe.schemas import tables
 from emopipe.schemas.manifest import SAMPLE_RATE, Rejection, read_manifest, write_manifest
 from emopipe.unfinished import unfinished_folder
 
 RAW = Path("data/raw/audio/manifest.csv")
-AUDIO = Path("data/audio/manifest.csv")
 REJECTED = Path("data/audio/rejected.csv")
 
 
@@ -26,8 +26,8 @@ def main() -> None:
     manifest = read_manifest(RAW)
     names = manifest["utterance"] + ".flac"
     sources = recordings(manifest, RAW)
-    AUDIO.unlink(missing_ok=True)  # written last: with it, all the recordings are there
-    jobs = zip(sources, [AUDIO.parent / name for name in names], strict=True)
+    MANIFEST.unlink(missing_ok=True)  # written last: with it, all the recordings are there
+    jobs = zip(sources, [MANIFEST.parent / name for name in names], strict=True)
     with unfinished_folder("resample", [resample], runtime, [RAW]) as parts:
         outcomes = convert_all(list(jobs), runtime.workers, parts, Cluster.of(runtime, cpus=1, gpu=False))
         require_unchanged(manifest, sources)
@@ -36,7 +36,7 @@ def main() -> None:
 
     tables.write(rejected[list(Rejection.model_fields)], REJECTED, Rejection)
     require_few_rejected(rejected, len(manifest), resample.max_rejected, REJECTED)
-    write_manifest(kept, AUDIO, changed=("path", "start", "end", "sha256", "seconds"))
+    write_manifest(kept, MANIFEST, changed=("path", "start", "end", "sha256", "seconds"))
     print(f"{len(kept)} recordings, {kept['seconds'].sum() / 3600:.2f} h at {SAMPLE_RATE} Hz; {len(rejected)} rejected")
 
 

@@ -8,12 +8,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
-import soundfile
 
 from emopipe.io.errors import run_stage
 from emopipe.io.outputs import write_json
 from emopipe.parameters import Runtime
-from emopipe.schemas.manifest import audio_path, read_manifest
+from emopipe.recordings import resampled
 from emopipe.schemas.splits import read_audio
 from emopipe.schemas.tables import write_csv
 from emopipe.splits.parameters import AudioTarget
@@ -24,7 +23,7 @@ from emopipe.trust.measures import MEASURES, measure
 from emopipe.trust.parameters import Shortcuts
 from emopipe.trust.shortcuts import Shortcut, shortcuts
 
-MANIFEST, METRICS = Path("data/audio/manifest.csv"), Path("metrics/shortcuts.json")
+METRICS = Path("metrics/shortcuts.json")
 EGEMAPS = "egemaps"
 CHUNK = 64  # recordings that a process is given at a time
 
@@ -33,16 +32,13 @@ def main() -> None:
     """Write data/shortcuts and metrics/shortcuts.json."""
     settings, target, runtime, rows = Shortcuts.load(), AudioTarget.load(), Runtime.load(), read_audio()
     targets = target.targets if target.task == "regression" else []
-    names = read_manifest(MANIFEST)[["utterance", "path"]] if len(rows) else pd.DataFrame(columns=["utterance", "path"])
-    paths = [
-        audio_path(MANIFEST, path) for path in rows[["utterance"]].merge(names, on="utterance", how="left")["path"]
-    ]
-    measured = pd.DataFrame(_measured(paths, runtime.workers), columns=list(MEASURES))
+    files = resampled.files(rows["utterance"])
+    measured = pd.DataFrame(_measured(files, runtime.workers), columns=list(MEASURES))
     write_csv(rows[["utterance"]].join(measured), tables.MEASURES, tables.FORMAT)
     rows = rows.join(measured)
     found, strengths = (shortcuts(rows, targets), associations(rows, targets)) if len(rows) else ([], [])
     if settings.egemaps and not targets and len(rows):
-        found.append(_egemaps(rows, paths, found[0].baseline))
+        found.append(_egemaps(rows, files, found[0].baseline))
     tables.write(found, Shortcut, tables.SHORTCUTS)
     tables.write(strengths, Association, tables.ASSOCIATIONS)
     scores: dict[str, dict[str, float]] = {}
@@ -54,18 +50,18 @@ def main() -> None:
     print(f"shortcuts: beyond chance on the test set: {', '.join(dict.fromkeys(telling)) or 'none'}")
 
 
-def _measured(paths: list[Path], workers: int) -> Iterable[dict[str, float]]:
+def _measured(files: list[Path], workers: int) -> Iterable[dict[str, float]]:
     with ProcessPoolExecutor(workers, get_context("fork")) as pool:
-        yield from pool.map(_measure, paths, chunksize=CHUNK)
+        yield from pool.map(_measure, files, chunksize=CHUNK)
 
 
-def _measure(path: Path) -> dict[str, float]:
-    return measure(soundfile.read(path, dtype="float32")[0])
+def _measure(file: Path) -> dict[str, float]:
+    return measure(resampled.samples(file))
 
 
-def _egemaps(rows: pd.DataFrame, paths: list[Path], baseline: float) -> Shortcut:
+def _egemaps(rows: pd.DataFrame, files: list[Path], baseline: float) -> Shortcut:
     """Return the score of the field's classical baseline in the form of a shortcut's."""
-    found = classical(egemaps(soundfile.read(path, dtype="float32")[0] for path in paths), rows)
+    found = classical(egemaps(map(resampled.samples, files)), rows)
     note = f"logistic regression on 88 functionals, C = {found.strength:g} by dev"
     return Shortcut(
         EGEMAPS, "uar", found.uar.value, found.uar.low, found.uar.high, None, baseline, len(found.prediction), note

@@ -43,7 +43,7 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
             with TemporaryDirectory() as code:
                 _copy_code(Path(code))
                 ray.init(address=address, runtime_env={"working_dir": code}, log_to_driver=False, logging_level="ERROR")
-        except OSError as error:  # ConnectionError is one
+        except ConnectionError as error:
             raise UserError(
                 f"{key}: no Ray cluster answers at {address} ({error}); `ray start --head` begins one"
             ) from None
@@ -51,10 +51,13 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
 
 
 def _knock(address: str) -> None:
-    """Raise an OSError where nobody listens at HOST:PORT, for which Ray would wait minutes."""
+    """Raise a ConnectionError where nobody listens at HOST:PORT, for which Ray would wait minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        except OSError as error:  # of names that are unknown, too
+            raise ConnectionError(str(error)) from None
 
 
 def _copy_code(folder: Path) -> None:

@@ -6,11 +6,11 @@
     emopipe export --to onnx --output exported/ --model owner/name --verify recordings/
 
 An audio model becomes one graph from samples at 16 kHz (`samples`, float32 [1, samples], of any length; of a long clip
-the beginning is heard, as in training) to calibrated probabilities (`probabilities`, [1, labels]) or to ratings from 1
+the beginning counts, as in training) to calibrated probabilities (`probabilities`, [1, labels]) or to ratings from 1
 to 5 (`vad`, [1, targets]); a text regressor one from tokens (`input_ids`, `attention_mask`, [texts, tokens]) to `vad`,
 with its tokenizer beside it. What they answer, what they were made from and their limits stand in the metadata.
 
-Both are asked about the test set of the pipeline that the model lies in, the file in a process that has ONNX Runtime,
+Both answer the test set of the pipeline that the model lies in, the file in a process that has ONNX Runtime,
 NumPy and soundfile alone. How they compare is written to export.json, and to metrics/export.json of the pipeline at
 hand. A float32 file may differ by 1e-4 of a probability, another one by a point of UAR, or of CCC; one that differs by
 more is not kept.
@@ -21,12 +21,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from emopipe.export.precision import PRECISIONS
+
 MODEL = "models/audio"
-PRECISIONS = {
-    "float32": "as it was trained",
-    "float16": "half the size",
-    "int8": "less than a third of an audio model's",
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

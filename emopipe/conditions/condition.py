@@ -54,7 +54,7 @@ class Condition:
             generator: that draws what is drawn
             level: name of one
             others: waveforms of other speakers, 16 kHz mono, [samples] each; only those drawn are taken from the
-                sequence, which may read them as it is asked for them
+                sequence, which may read them when they are needed
 
         Raises:
             UserError: if there is no such level, no other speaker where one is needed, or a package is missing

@@ -38,7 +38,7 @@ class Room(NamedTuple):
 
 
 def reverberate(samples: np.ndarray, _: np.random.Generator, low: float, high: float, number: int) -> np.ndarray:
-    """Return samples as they are heard in a room, undelayed and as long as they were.
+    """Return samples with the reverberation of a room, undelayed and as long as they were.
 
     Args:
         samples: [samples]

@@ -14,12 +14,12 @@ import pandas as pd
 from emopipe.io.errors import UserError
 from emopipe.recognition.inputs import inputs
 from emopipe.recognition.texts import texts
+from emopipe.recordings import resampled
 from emopipe.recordings.reading import RejectedError
+from emopipe.recordings.resampled import MANIFEST
 from emopipe.recordings.resampling import convert
 from emopipe.schemas import splits
-from emopipe.schemas.manifest import audio_path, read_manifest
 
-MANIFEST = Path("data/audio/manifest.csv")
 NAMED = "name some: --verify"
 
 Item = TypeVar("Item")
@@ -74,8 +74,7 @@ def recordings(model: Path, named: str | None) -> Iterator[Material[Path]]:
         raise UserError(f"{model}: no {splits.AUDIO} and {MANIFEST} beside it to compare on; {NAMED} RECORDINGS")
     rows = splits.read_audio(root / splits.AUDIO)
     rows = rows[rows["split"] == "test"].reset_index(drop=True)
-    paths = read_manifest(root / MANIFEST).set_index("utterance")["path"]
-    found = [audio_path(root / MANIFEST, paths[utterance]) for utterance in rows["utterance"]]
+    found = resampled.files(rows["utterance"], root / MANIFEST)
     if not found:
         raise UserError(f"{root / splits.AUDIO}: no test set to compare on; {NAMED} RECORDINGS")
     yield Material(f"the test set of {splits.AUDIO}", found, rows)

@@ -46,7 +46,7 @@ class Speech(nn.Module):
         self.blocks = Unpadded(backbone.blocks)
         self.count = backbone.block_count
         self.frozen = self.count - encoder.trainable  # blocks below those that are left to training
-        # where the others are trained, or their layers are not asked for, the pretrained ones need not run
+        # where the others are trained, or their layers are not used, the pretrained ones need not run
         self.last = self.count if trained.settings.features in ("frozen", "both") else self.frozen
         self.model = model
         for part in self._parts():
@@ -121,7 +121,7 @@ class Text(nn.Module):
 
 
 class Unpadded(TrainableBlocks):
-    """Blocks that are given one clip at a time: there is nothing to be masked, whatever is said of padding."""
+    """Blocks that are given one clip at a time: there is nothing to be masked, whatever the mask is."""
 
     def __init__(self, own: TrainableBlocks) -> None:
         super().__init__(own.blocks, own.norm)
@@ -142,7 +142,7 @@ class Unpadded(TrainableBlocks):
 class Distances:
     """The unscaled bias of attention in an emotion2vec, for any number of frames: −slope_h · |i − j|.
 
-    FunASR keeps the largest table that was asked for and cuts others out of it, which a graph cannot.
+    FunASR keeps the largest table that was needed and cuts others out of it, which a graph cannot.
 
     Press, Smith and Lewis, "Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation",
     ICLR 2022; here in both directions.

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Precision = Literal["float32", "float16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+PRECISIONS: dict[Precision, str] = {  # and what each is
+    "float32": "as it was trained",
+    "float16": "half the size",
+    "int8": "less than a third of an audio model's",
+}
 BLOCK = 128  # weights of a column that share a scale
 ACTIVATIONS = ("Gelu", "Relu")
 WORTH = 1024  # numbers of a table, below which it is not worth storing them otherwise

@@ -1,4 +1,4 @@
-"""Whether an exported file answers as emopipe does: both are asked, the file in a process that has no emopipe."""
+"""Whether an exported file answers as emopipe does: both are run, the file in a process that has no emopipe."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def of_speech(file: Path, recognizer: Recognizer, material: Material[Path]) -> V
     rated = isinstance(task, Regression)
     names = task.names if rated else task.labels
     columns = names if rated else [f"p_{label}" for label in names]
-    before = _asked(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
+    before = _answers(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
     after = alone(file, [str(path) for path in material.items])
     agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, names, material.truth)
     seconds = sum(soundfile.info(path).duration for path in material.items)
@@ -75,14 +75,14 @@ def of_text(file: Path, recognizer: TextRecognizer, material: Material[str]) -> 
     truth = None if material.truth is None else material.truth[answerable]
     trained = recognizer.trained
     tokens = trained.tokenizer(texts, truncation=True, max_length=trained.settings.max_tokens)["input_ids"]
-    before = _asked(lambda some: recognizer(some)[list(DIMENSIONS)].to_numpy(np.float64), texts)
+    before = _answers(lambda some: recognizer(some)[list(DIMENSIONS)].to_numpy(np.float64), texts)
     after = alone(file, tokens)
     agreement = of_ratings(before.values, after.values, DIMENSIONS, truth)
     facts = {"compared_on": material.name, "texts": len(texts)}
     return Verified(agreement, facts | {"seconds_per_text": _times(before, after, len(texts))})
 
 
-def _asked(recognizer: Callable[[Sequence[Any]], np.ndarray], inputs: Sequence[Any]) -> Answers:
+def _answers(recognizer: Callable[[Sequence[Any]], np.ndarray], inputs: Sequence[Any]) -> Answers:
     recognizer(inputs[:1])  # the first run makes room for the others
     begun = perf_counter()
     values = recognizer(inputs)
@@ -104,9 +104,9 @@ def alone(file: Path, inputs: Sequence[str | Sequence[int]]) -> Answers:
         UserError: if it does not run
     """
     with TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "inputs.json"), Path(folder, "answers.json")
-        asked.write_text(json.dumps(inputs), encoding="utf-8")
-        words = [standalone.__file__, file, asked, answered, torch.get_num_threads()]
+        given, answered = Path(folder, "inputs.json"), Path(folder, "answers.json")
+        given.write_text(json.dumps(inputs), encoding="utf-8")
+        words = [standalone.__file__, file, given, answered, torch.get_num_threads()]
         done = subprocess.run([sys.executable, "-I", *map(str, words)], capture_output=True, text=True)  # noqa: S603
         if done.returncode:
             reason = shorten((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1], 300)

@@ -1,6 +1,6 @@
 """The answers of an audio model for the test set as it is, and under conditions.
 
-The waveform is changed before anything else is made of it, so that everything the model hears with is tested.
+The waveform is changed before anything else is made of it, so that all of the model is tested.
 """
 
 from __future__ import annotations
@@ -12,26 +12,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 from scipy.special import logsumexp
 from tqdm import tqdm
 
 from emopipe.audio.tasks import Regression
 from emopipe.conditions import catalogue
 from emopipe.recognition.speech import Recognizer
+from emopipe.recordings import resampled
 from emopipe.robustness import sounds
-from emopipe.schemas.manifest import audio_path
 from emopipe.schemas.robustness import CLEAN, KEYS
 from emopipe.schemas.tables import write_csv
 
-MANIFEST = Path("data/audio/manifest.csv")
 SOUNDS = "sounds"
 FORMAT = "%.9g"
 KEPT = 64  # decoded recordings of other speakers that are kept in memory
 
 
 class OtherSpeakers(Sequence[np.ndarray]):
-    """Recordings of speakers other than one, read as they are asked for."""
+    """Recordings of speakers other than one, read when they are needed."""
 
     def __init__(self, rows: pd.DataFrame, speaker: str) -> None:
         """Take the rows of recordings.
@@ -46,12 +44,10 @@ class OtherSpeakers(Sequence[np.ndarray]):
         return len(self._paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return _read(audio_path(MANIFEST, self._paths[index]))
+        return _kept(self._paths[index])
 
 
-@lru_cache(KEPT)
-def _read(path: Path) -> np.ndarray:
-    return soundfile.read(path, dtype="float32")[0]
+_kept = lru_cache(KEPT)(resampled.samples)
 
 
 def write_answers(
@@ -64,7 +60,7 @@ def write_answers(
 
     Args:
         recognizer: the model
-        rows: of the split, with ``path``; those of the test set are answered, others may be heard in the background
+        rows: of the split, with ``path``, their files; the test set is answered, training recordings may be mixed in
         conditions: names and levels
         seed: of what is drawn
         folder: for the tables; see :func:`table_of`
@@ -111,7 +107,7 @@ def together(answers: Mapping[tuple[str, str], pd.DataFrame], utterances: Sequen
 def _waveforms(test: pd.DataFrame, others: pd.DataFrame, name: str, level: str, seed: int) -> Iterator[np.ndarray]:
     background = {speaker: OtherSpeakers(others, speaker) for speaker in test["speaker"].unique()}
     for utterance, path, speaker in test[["utterance", "path", "speaker"]].itertuples(index=False):
-        samples, _ = soundfile.read(audio_path(MANIFEST, path), dtype="float32")
+        samples = resampled.samples(path)
         if (name, level) != CLEAN:
             samples = catalogue.apply(name, level, samples, utterance, seed, background[speaker])
         yield samples

@@ -114,7 +114,7 @@ def _lowest(differences: Mapping[str, Difference], headline: str) -> float:
     return min(difference.value for name, difference in differences.items() if name.startswith(group))
 
 
-def _unchanged(target: Target, model: tuple[str, str]) -> np.ndarray:
+def _unchanged(target: Target, model: str) -> np.ndarray:
     """Return the share of unchanged answers, [1] or [dimensions]."""
     before, after = target.predictions[_model(*CLEAN)], target.predictions[model]
     if isinstance(target, EmotionTarget):

@@ -5,6 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 ANSWERS = Path("data/robustness/answers.csv")
-HEARD = Path("data/robustness/sounds.csv")
+SOUND_ANSWERS = Path("data/robustness/sounds.csv")
 KEYS = ("condition", "level", "utterance")  # of an answer; the others are those of a recogniser
 CLEAN = ("clean", "")  # the name and the level of no condition

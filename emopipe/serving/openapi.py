@@ -31,7 +31,7 @@ MEANINGS = {
     "end": "of the segment, in seconds; null where the recording could not be read to its end",
     "channel": "from 0, where each is answered by itself",
     "emotion": "the likeliest, or null where there is no answer",
-    "set": "the emotions that cannot be ruled out, the likeliest first, joined by |; only where sets was asked for",
+    "set": "the emotions that cannot be ruled out, the likeliest first, joined by |; only with the option sets",
     "confidence": "the calibrated probability of that emotion",
     "spread": "standard deviation over the members of the ensemble",
     "reason": "why there is no answer, or what is to be known of it",
@@ -45,7 +45,7 @@ def document(options: Mapping[str, Options], predictor: Predictor, limits: Limit
         options: of recordings and of streams, by the path of each
         predictor: whose answers are described
         limits: that are told
-        secured: whether a token is asked for
+        secured: whether a token is needed
     """
     (predict, of_recordings), (stream, of_streams) = options.items()
     recording = {"type": "string", "format": "binary"}

@@ -57,7 +57,7 @@ class Predictor:
 
         Args:
             path: of the recording
-            settings: what was asked
+            settings: the options of the request
             check: is called between segments; what it raises ends the work
 
         Raises:

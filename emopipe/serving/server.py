@@ -75,7 +75,7 @@ class _Server(Server):
         self._told += 1
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether it is time to end; asked ten times a second."""
+        """Return whether it is time to end; called ten times a second."""
         if self._told > 1:
             self._service.abandon()
             self.force_exit = True

@@ -70,9 +70,9 @@ def classical(features: np.ndarray, rows: pd.DataFrame) -> Classical:
     emotions = rows["emotion"].to_numpy(dtype=str)
     train, dev, test = ((rows["split"] == name).to_numpy() for name in SETS)
 
-    def answers(strength: float, learned: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    def answers(strength: float, fitted: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         model = make_pipeline(StandardScaler(), classifier(strength))
-        return model.fit(features[learned], emotions[learned]).predict(features[asked])
+        return model.fit(features[fitted], emotions[fitted]).predict(features[predicted])
 
     scores = {one: unweighted_average_recall(emotions[dev], answers(one, train, dev)) for one in STRENGTHS}
     best = max(scores, key=scores.get)  # of equals the strongest regularisation

@@ -47,7 +47,7 @@ def measure(samples: np.ndarray) -> dict[str, float]:
     before, after = (starts[loud[0]], len(wave) - starts[loud[-1]] - FRAME) if len(loud) else (len(wave), len(wave))
     frequencies, density = welch(centred, SAMPLE_RATE, nperseg=min(SEGMENT, len(centred)), detrend=False)
     energy = np.cumsum(density)
-    heard = np.flatnonzero(density > max(FLOOR * density.max(), ROUNDING))
+    present = np.flatnonzero(density > max(FLOOR * density.max(), ROUNDING))
     roll_off = float(frequencies[np.searchsorted(energy, ENERGY * energy[-1])])
     return {
         "duration": duration,
@@ -55,8 +55,8 @@ def measure(samples: np.ndarray) -> dict[str, float]:
         "peak": float(_decibels(np.max(abs(wave), initial=0.0) ** 2)),
         "leading_silence": float(before / SAMPLE_RATE),
         "trailing_silence": float(max(0, after) / SAMPLE_RATE),
-        "roll_off": min(roll_off, SAMPLE_RATE / 2) if len(heard) else 0.0,
-        "bandwidth": min(float(frequencies[heard[-1]]), SAMPLE_RATE / 2) if len(heard) else 0.0,
+        "roll_off": min(roll_off, SAMPLE_RATE / 2) if len(present) else 0.0,
+        "bandwidth": min(float(frequencies[present[-1]]), SAMPLE_RATE / 2) if len(present) else 0.0,
         "noise_floor": float(np.percentile(levels, QUIET)),
     }
 

@@ -5,7 +5,7 @@ deep neural networks", Nature Machine Intelligence 2, 2020). Each of them is giv
 training set and judged on the test set. Some are honest cues as well: sad speech is slow and soft. The scores say what
 a model must beat, and that a noise floor or a silence tells what it must not.
 
-Whether a shortcut tells anything is asked twice: by the interval over speakers, and by a permutation test within them
+Whether a shortcut tells anything is tested twice: by the interval over speakers, and by a permutation test within them
 (Good, "Permutation, parametric and bootstrap tests of hypotheses", 2005), for test sets of two or three speakers.
 """
 

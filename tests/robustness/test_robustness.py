@@ -22,7 +22,7 @@ from emopipe.robustness.answers import OtherSpeakers
 from emopipe.robustness.parameters import Robustness
 from emopipe.robustness.scores import scores, target_of, unknown
 from emopipe.schemas.manifest import DIMENSIONS
-from emopipe.schemas.robustness import ANSWERS, CLEAN, HEARD
+from emopipe.schemas.robustness import ANSWERS, CLEAN, SOUND_ANSWERS
 from helpers.paths import ROOT
 from helpers.small_corpus import train_small
 from stages import robustness
@@ -144,7 +144,7 @@ def tested(small_corpus, folder, request):
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    found = [folder / ANSWERS, folder / HEARD, folder / robustness.METRICS]
+    found = [folder / ANSWERS, folder / SOUND_ANSWERS, folder / robustness.METRICS]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
@@ -181,7 +181,7 @@ def test_clean_answers_are_those_of_the_evaluation_and_a_second_run_gives_the_sa
     robustness.main()
     assert read(tested) == first
     found = json.loads(first["metrics/robustness.json"])
-    heard = pd.read_csv(HEARD)["sound"]
+    heard = pd.read_csv(SOUND_ANSWERS)["sound"]
     assert set(heard) == set(sounds.KINDS) and (heard == "tone").sum() == sounds.CLIPS
     assert {len(levels) for levels in found["conditions"].values()} == {1, 4}
     clean = pd.read_csv(ANSWERS).query("condition == 'clean'").set_index("utterance")
