@@ -61,7 +61,7 @@ def test_a_killed_resampling_leaves_no_process_and_ends_in_the_same_bytes(noisy)
             time.sleep(0.005)
         kill(process, number)
         whole(noisy, "resample", expected)
-        assert not (noisy / resample.AUDIO).exists()
+        assert not (noisy / resample.MANIFEST).exists()
     process = start_stage(noisy, "resample")
     while not (workers := psutil.Process(process.pid).children()):
         time.sleep(0.005)

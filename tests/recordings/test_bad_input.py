@@ -82,7 +82,7 @@ def test_a_salted_corpus_is_accounted_for_file_by_file_and_the_good_ones_train(c
     table(rows)
     run(fetch.main, resample.main, split.main)
 
-    raw, kept = read_manifest(resample.RAW), read_manifest(resample.AUDIO)
+    raw, kept = read_manifest(resample.RAW), read_manifest(resample.MANIFEST)
     rejected = tables.read(resample.REJECTED, Rejection).set_index("utterance")
     assert raw["utterance"].tolist() == [line["utterance"] for line in rows]
     assert set(rejected.index) == {row(name)["utterance"] for name in BAD}
@@ -92,14 +92,14 @@ def test_a_salted_corpus_is_accounted_for_file_by_file_and_the_good_ones_train(c
         assert re.match(reason, rejected.at[row(name)["utterance"], "reason"]), name
         assert rejected.at[row(name)["utterance"], "path"].endswith(f"{name}.wav")
     for name, (_, expected) in ODD.items():
-        samples, rate = soundfile.read(resample.AUDIO.parent / f"own/{name}.flac")
+        samples, rate = soundfile.read(resample.MANIFEST.parent / f"own/{name}.flac")
         assert rate == 16_000
         if isinstance(expected, int):
             assert len(samples) == expected
         else:
             np.testing.assert_allclose(samples, expected, atol=2.01 / 32768, err_msg=name)
     for line in good:
-        assert (resample.AUDIO.parent / f"{line['utterance']}.flac").is_file()
+        assert (resample.MANIFEST.parent / f"{line['utterance']}.flac").is_file()
 
     division, leaks = split_and_leaks()
     assert set(division["split"]) == {"train", "dev", "test"}
@@ -139,14 +139,14 @@ def test_a_published_corpus_with_salt_is_accounted_for_in_the_same_way():
     assert rejected["utterance"].tolist() == [f"emodb/{name}" for name in sorted(cases)]
     for line in rejected.itertuples():
         assert re.match(cases[line.utterance.removeprefix("emodb/")][1], line.reason)
-    assert read_manifest(resample.AUDIO)["utterance"].tolist() == ["emodb/10a02Na"]
+    assert read_manifest(resample.MANIFEST)["utterance"].tolist() == ["emodb/10a02Na"]
 
 
 def test_paths_may_leave_the_folder_or_be_absolute_and_what_is_written_does_not(workspace):
     (workspace / "far.wav").write_bytes(GOOD)
     table([row("a") | {"path": "../far.wav"}, row("b") | {"path": str(workspace / "far.wav")}])
     run(fetch.main, resample.main)
-    assert read_manifest(resample.AUDIO)["path"].tolist() == ["own/a.flac", "own/b.flac"]
+    assert read_manifest(resample.MANIFEST)["path"].tolist() == ["own/a.flac", "own/b.flac"]
     assert sorted(path.name for path in Path("data/audio").rglob("*.flac")) == ["a.flac", "b.flac"]
 
 
@@ -226,10 +226,10 @@ def test_every_dialect_of_a_spreadsheet_gives_the_same_manifest(separator, encod
 def test_a_class_with_one_speaker_is_in_one_set_and_left_out_aloud_where_it_has_no_training_speaker(capsys):
     table(speaker_rows(10))
     run(fetch.main, resample.main, allowed=0.0)
-    manifest = read_manifest(resample.AUDIO)
+    manifest = read_manifest(resample.MANIFEST)
     for k in range(4):  # whoever is the one
         write_manifest(
-            manifest.assign(emotion=manifest["emotion"].where(manifest.index != 3 * k, "fear")), resample.AUDIO
+            manifest.assign(emotion=manifest["emotion"].where(manifest.index != 3 * k, "fear")), resample.MANIFEST
         )
         split.main()
         division, _ = split_and_leaks()
@@ -263,6 +263,6 @@ def test_one_sound_under_two_names_is_held_out_once_and_both_are_named(capsys):
     table(rows)
     run(fetch.main, resample.main, split.main, strategy="official")
     division, leaks = split_and_leaks()
-    assert set(read_manifest(resample.AUDIO)["utterance"]) - set(division["utterance"]) == {copy["utterance"]}
+    assert set(read_manifest(resample.MANIFEST)["utterance"]) - set(division["utterance"]) == {copy["utterance"]}
     assert "left out 1 of 12 utterances: the same recording is in another set" in capsys.readouterr().out
     assert len(leaks) == 1

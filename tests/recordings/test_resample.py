@@ -39,7 +39,7 @@ def run(rows: list[dict], allowed: float = 1.0) -> tuple:
     Path("params.yaml").write_text(yaml.safe_dump(params))
     write_manifest(tables.check(rows, Utterance, "rows"), resample.RAW)
     resample.main()
-    return read_manifest(resample.AUDIO), tables.read(resample.REJECTED, Rejection)
+    return read_manifest(resample.MANIFEST), tables.read(resample.REJECTED, Rejection)
 
 
 def row(name: str, path: str, **more) -> dict:
@@ -66,7 +66,7 @@ def test_stage_keeps_the_good_in_order_and_lists_the_bad(workspace, capsys):
     assert kept["seconds"].tolist() == [8_000 / 16_000, 1.0, 8_000 / 16_000]
     assert kept.at[0, "sha256"] == kept.at[2, "sha256"] != kept.at[1, "sha256"]  # one recording under two names
     for line in kept.itertuples():
-        content = (resample.AUDIO.parent / line.path).read_bytes()
+        content = (resample.MANIFEST.parent / line.path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == line.sha256
     assert rejected.to_dict("records") == [
         {"utterance": "x/1", "path": "text.wav", "reason": "not readable as audio: Format not recognised"},
@@ -95,7 +95,7 @@ def test_stage_stops_when_too_many_are_bad_and_says_which(workspace):
     assert "12 of 13 recordings cannot be used, more than resample.max_rejected=0.05" in message
     assert message.count("missing file") == 10 and "x/0 (0.wav): missing file" in message
     assert "rejected.csv" in message and len(tables.read(resample.REJECTED, Rejection)) == 12
-    assert not resample.AUDIO.exists()
+    assert not resample.MANIFEST.exists()
 
 
 @pytest.mark.parametrize("change", ["before", "meanwhile", "gone"])
@@ -123,7 +123,7 @@ def test_a_recording_that_is_no_longer_what_was_fetched_stops_the_run_by_name(wo
     assert str(error.value).startswith("1 file(s) have changed, or gone, since the fetch stage read the corpora")
     assert "`dvc repro -f fetch` and `dvc repro`" in str(error.value)
     assert str(error.value).endswith(f"x/b ({paths[1]})")
-    assert not resample.AUDIO.exists()  # nothing that the next stage would take for whole
+    assert not resample.MANIFEST.exists()  # nothing that the next stage would take for whole
     monkeypatch.undo()
     monkeypatch.chdir(workspace)
     rows[1]["sha256"] = hashlib.sha256(paths[1].read_bytes()).hexdigest() if paths[1].exists() else ""
@@ -151,7 +151,7 @@ def test_real_corpora_pass_whole(workspace, reader, count):
     assert (len(kept), len(rejected)) == (count, 0)
     if reader is emodb:  # 16 kHz mono already
         values, _ = soundfile.read(rows[0]["path"], dtype="int16")
-        same, _ = soundfile.read(resample.AUDIO.parent / kept.at[0, "path"], dtype="int16")
+        same, _ = soundfile.read(resample.MANIFEST.parent / kept.at[0, "path"], dtype="int16")
         np.testing.assert_array_equal(same, values)
     else:
         assert sum(soundfile.info(line["path"]).channels == 2 for line in rows) == 5
@@ -183,15 +183,15 @@ def test_a_run_that_was_stopped_converts_what_is_missing_and_nothing_twice(works
     monkeypatch.setattr(resampling, "_write_outcomes", counted)
     with pytest.raises(KeyboardInterrupt):
         run(rows)
-    assert not resample.AUDIO.exists()
+    assert not resample.MANIFEST.exists()
     room = 4
     kept, rejected = run(rows)
     assert written == ["00000", "00001", "00002", "00003"]
     assert not Path(".checkpoints").exists()
-    found = [(resample.AUDIO.parent / path).read_bytes() for path in kept["path"]]
+    found = [(resample.MANIFEST.parent / path).read_bytes() for path in kept["path"]]
     monkeypatch.undo()
     monkeypatch.chdir(workspace)
     shutil.rmtree("data/audio")
     again, _ = run(rows)
-    assert [(resample.AUDIO.parent / path).read_bytes() for path in again["path"]] == found
+    assert [(resample.MANIFEST.parent / path).read_bytes() for path in again["path"]] == found
     assert list(rejected["utterance"]) == ["x/3"]

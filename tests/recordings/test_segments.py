@@ -173,13 +173,13 @@ def test_segments_of_one_file_are_utterances_of_their_own_and_true_copies_leak(s
     # The first two seconds once more: as a file of their own, and under another name.
     copies = [line("c0", "", 1, "copy.wav", "calm"), line("c1", 1, "", "copy.wav"), line("d0", 0, 1, emotion="calm")]
     sets = stages(*parts, *copies).set_index("utterance")["split"]
-    raw, audio = read_manifest(fetch.AUDIO), read_manifest(resample.AUDIO)
+    raw, audio = read_manifest(fetch.AUDIO), read_manifest(resample.MANIFEST)
     assert audio["seconds"].tolist() == [1.0] * 23 and raw["seconds"].tolist() == [1.0] * 23
     assert raw.loc[3, ["start", "end"]].tolist() == [3.0, 4.0]
     assert audio[["start", "end"]].isna().all(axis=None)  # each is a file of its own now
     assert audio["sha256"].nunique() == 20
     for i in range(20):
-        values, _ = soundfile.read(resample.AUDIO.parent / f"x/{i:02}.flac", dtype="int16")
+        values, _ = soundfile.read(resample.MANIFEST.parent / f"x/{i:02}.flac", dtype="int16")
         np.testing.assert_array_equal(values, sound[16_000 * i : 16_000 * (i + 1)])
     assert set(sets[[f"x/{i:02}" for i in range(2, 20)]]) == {"train", "dev", "test"}  # none of them left out
     for same in (["x/00", "x/c0", "x/d0"], ["x/01", "x/c1"]):
