@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from emopipe.backbones import convolutional, emotion2vec, wavlm, whisper
@@ -64,3 +65,8 @@ def find(name: str) -> Entry:
         f"model.backbone: {name!r} is not known; choose one of {', '.join(ENTRIES)}, "
         "a hub id (organisation/name), or a local folder (./folder)"
     )
+
+
+def base_model(origin: Mapping[str, str]) -> str | None:
+    """Return the hub id of a network by its provenance; None where the hub does not have it, as of a folder."""
+    return find(origin["name"]).published.repository or None if origin["revision"] else None

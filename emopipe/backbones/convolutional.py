@@ -62,6 +62,7 @@ class Convolutional(Backbone):
             "norm": nn.Identity() if norms_last(model.config) else model.encoder.layer_norm,
         }
         super().__init__(origin, nn.ModuleDict(parts), blocks, model.config.hidden_size)
+        self.config = model.config
         self.extractor = extractor
 
     def front_end(self, waveform: Tensor) -> Tensor:

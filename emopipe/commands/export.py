@@ -4,11 +4,21 @@
     emopipe export --to onnx --output exported/ --precision int8   # less than a third of the size
     emopipe export --to onnx --output exported/ --model models/text
     emopipe export --to onnx --output exported/ --model owner/name --verify recordings/
+    emopipe export --to huggingface --output exported/             # for pipeline("audio-classification")
+    emopipe export --to audonnx --output exported/                 # for audonnx.load
+    emopipe export --to page --output page/                        # a page that runs in browsers, for any file host
 
 An audio model becomes one graph from samples at 16 kHz (`samples`, float32 [1, samples], of any length; of a long clip
 the beginning counts, as in training) to calibrated probabilities (`probabilities`, [1, labels]) or to ratings from 1
 to 5 (`vad`, [1, targets]); a text regressor one from tokens (`input_ids`, `attention_mask`, [texts, tokens]) to `vad`,
 with its tokenizer beside it. What they answer, what they were made from and their limits stand in the metadata.
+
+For transformers an audio model becomes a folder that `pipeline("audio-classification", FOLDER)` loads: by a class of
+that library where one computes the same, else with our code in one file, and `trust_remote_code=True`. `audonnx` is
+the graph with the model.yaml that audEERING's package of that name reads.
+
+The page holds an audio model, in int8 unless told otherwise, and what runs it in a browser: a file or the microphone
+in, emotions along time out, and nothing leaves the device. ONNX Runtime for browsers is fetched by npm, once.
 
 Both answer the test set of the pipeline that the model lies in, the file in a process that has ONNX Runtime,
 NumPy and soundfile alone. How they compare is written to export.json, and to metrics/export.json of the pipeline at
@@ -22,18 +32,21 @@ import argparse
 from pathlib import Path
 
 from emopipe.export.precision import PRECISIONS
+from emopipe.io.errors import UserError
 
 MODEL = "models/audio"
+PRECISION = {"onnx": "float32", "huggingface": "float32", "audonnx": "float32", "page": "int8"}  # by default, of each
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--to", required=True, choices=["onnx"], help="the format")
+    parser.add_argument("--to", required=True, choices=PRECISION, help="the format")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="made when absent")
     parser.add_argument("--model", default=MODEL, help="a folder that the pipeline wrote, of audio or of text, or of "
         f"audio models a repository of the Hugging Face hub; by default {MODEL}")  # fmt: skip
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the weights: "
-        + "; ".join(f"{name}, {size}" for name, size in PRECISIONS.items()))  # fmt: skip
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the weights: "
+        + "; ".join(f"{name}, {size}" for name, size in PRECISIONS.items())
+        + "; by default " + ", ".join(f"{precision} of {to}" for to, precision in PRECISION.items()))  # fmt: skip
     parser.add_argument("--verify", metavar="PATH", help="recordings, or of a text regressor a file of texts, to "
         "compare on in place of the test set")  # fmt: skip
 
@@ -44,7 +57,22 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: if there is no model or nothing to compare on, or the file answers otherwise
     """
-    from emopipe.export.onnx_file import GRAPH, export
+    precision = arguments.precision or PRECISION[arguments.to]
+    model, output, named = arguments.model, arguments.output, arguments.verify
+    match arguments.to:
+        case "huggingface":
+            if precision != "float32":
+                raise UserError(f"--precision {precision}: what is written for transformers is in float32")
+            from emopipe.export import hugging_face
 
-    verified = export(arguments.model, arguments.precision, arguments.output, arguments.verify)
-    print(f"{arguments.output / GRAPH}: compared on {verified.facts['compared_on']}, {verified.agreement}")
+            verified = hugging_face.export(model, output, named)
+        case "page":
+            from emopipe.page import folder
+
+            verified = folder.export(model, precision, output, named)
+        case to:
+            from emopipe.export import onnx_file
+
+            export = {"onnx": onnx_file.export, "audonnx": onnx_file.export_audonnx}[to]
+            verified = export(model, precision, output, named)
+    print(f"{output}: compared on {verified.facts['compared_on']}, {verified.agreement}")

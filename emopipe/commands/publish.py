@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from textwrap import shorten
 
-from emopipe.backbones.catalogue import find
+from emopipe.backbones.catalogue import base_model
 from emopipe.io.errors import UserError
 from emopipe.report import card
 from emopipe.results.reading import Results
@@ -43,8 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     if config is None:
         raise UserError("data.audio.corpora: the audio branch is switched off; there is no model to upload")
     origin = config["provenance"]["backbone"]
-    base_model = find(origin["name"])[1].repository or None if origin["revision"] else None  # a folder has no revision
-    print(upload(repository, MODEL, card.render(results, repository, base_model)))
+    print(upload(repository, MODEL, card.render(results, repository, base_model(origin))))
 
 
 def checked(repository: str) -> str:

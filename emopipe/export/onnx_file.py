@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from importlib import metadata as packages
 from pathlib import Path
 
 import torch
+import yaml
 
+from emopipe.audio.tasks import Regression
 from emopipe.export import material, metadata, verification
 from emopipe.export.graphs import Exportable, graph_of
 from emopipe.export.networks import Speech, Text
+from emopipe.export.outcome import REPORT, report, require
 from emopipe.export.precision import Precision
 from emopipe.export.verification import Verified
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import atomic_write, write_json, write_text
 from emopipe.recognition.speech import Recognizer
 from emopipe.recognition.text import TextRecognizer, regressor
-from emopipe.report.formatting import without_folders
 from emopipe.schemas import splits
 from emopipe.text.saving import Trained
 from emopipe.training.saving import CONFIG, read_config
 
-GRAPH, TOKENIZER, REPORT = "model.onnx", "tokenizer.json", "export.json"
+GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
+AUDONNX = "$audonnx.core.model.Model==1.0.1"  # the class, and the version, that its files name
 METRICS = Path("metrics")  # of a pipeline, whose export.json DVC can compare
 CPU = torch.device("cpu")
 
@@ -48,7 +50,12 @@ def export(model: str, precision: Precision, output: Path, named: str | None = N
     folder = Path(model).expanduser()
     if (folder / CONFIG).is_file() and "model" not in read_config(folder, "finetune_audio"):
         return _export_text(folder, precision, output, named)
-    recognizer = Recognizer.load(model, device="cpu")
+    return export_speech(Recognizer.load(model, device="cpu"), precision, output, named)
+
+
+def export_speech(recognizer: Recognizer, precision: Precision, output: Path, named: str | None) -> Verified:
+    """Write the file of an audio model that is loaded, on the CPU; see :func:`export`."""
+    _require_packages()
     folder, trained = recognizer.folder, recognizer.trained
     properties = metadata.of_speech(folder, precision, material.corpora(folder, splits.AUDIO))
     exact = precision == trained.provenance["precision"] == "float32"
@@ -62,6 +69,17 @@ def export(model: str, precision: Precision, output: Path, named: str | None = N
             exact,
             METRICS if material.pipeline_of(folder) == Path.cwd() else None,
         )
+
+
+def export_audonnx(model: str, precision: Precision, output: Path, named: str | None = None) -> Verified:
+    """Write an audio model as :func:`export` does, and the ``model.yaml`` by which the package audonnx loads it."""
+    recognizer = Recognizer.load(model, device="cpu")
+    verified = export_speech(recognizer, precision, output, named)
+    task = recognizer.trained.task
+    labels = {"vad": task.names} if isinstance(task, Regression) else {"probabilities": task.labels}
+    content = {AUDONNX: {"path": GRAPH, "labels": labels, "transform": None}}
+    write_text(yaml.safe_dump(content, sort_keys=False), output / "model.yaml")
+    return verified
 
 
 def _export_text(folder: Path, precision: Precision, output: Path, named: str | None) -> Verified:
@@ -110,23 +128,13 @@ def write(
         part.write_bytes(graph.SerializeToString(deterministic=True))
         size = part.stat().st_size
         verified = verify(part)
-        if not verified.agreement.is_enough(exact):
-            raise UserError(
-                f"{output / GRAPH}: not written: on {verified.facts['compared_on']} it does not answer as the model "
-                f"does: {verified.agreement}" + ("" if precision == "float32" else "; choose another --precision")
-            )
+        how = "" if precision == "float32" else "; choose another --precision"
+        require(verified, exact, f"{output / GRAPH}", how)
         (output / REPORT).unlink(missing_ok=True)  # of another file
-    report = {
-        "precision": precision,
-        "megabytes": round(size / 1e6, 2),
-        **without_folders(verified.facts),
-        **verified.agreement.facts(),
-        "threads": torch.get_num_threads(),
-        "versions": {name: packages.version(name) for name in ("onnx", "onnxruntime", "torch", "transformers")},
-    }
-    write_json(report, output / REPORT)
+    found = report(verified, precision, size, ("onnx", "onnxruntime", "torch", "transformers"))
+    write_json(found, output / REPORT)
     if metrics is not None and metrics.is_dir():
-        write_json(report, metrics / REPORT)
+        write_json(found, metrics / REPORT)
     return verified
 
 

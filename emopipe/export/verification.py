@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,13 +18,14 @@ import soundfile
 import torch
 
 from emopipe.audio.tasks import Regression
-from emopipe.export import standalone
 from emopipe.export.agreement import Agreement, of_probabilities, of_ratings
 from emopipe.export.material import Material
 from emopipe.io.errors import UserError
 from emopipe.recognition.speech import Recognizer
 from emopipe.recognition.text import TextRecognizer
 from emopipe.schemas.manifest import DIMENSIONS
+
+GRAPH, PIPELINE = (Path(__file__).with_name(name) for name in ("standalone.py", "standalone_pipeline.py"))
 
 
 class Answers(NamedTuple):
@@ -51,16 +53,28 @@ def of_speech(file: Path, recognizer: Recognizer, material: Material[Path]) -> V
     Raises:
         UserError: if the file does not run
     """
+    return _compared(recognizer, material, lambda paths: alone(file, paths))
+
+
+def _compared(
+    recognizer: Recognizer, material: Material[Path], exported: Callable[[Sequence[str]], Answers]
+) -> Verified:
     task = recognizer.trained.task
     rated = isinstance(task, Regression)
     names = task.names if rated else task.labels
     columns = names if rated else [f"p_{label}" for label in names]
     before = _answers(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
-    after = alone(file, [str(path) for path in material.items])
+    after = exported([str(path) for path in material.items])
     agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, names, material.truth)
     seconds = sum(soundfile.info(path).duration for path in material.items)
     facts = {"compared_on": material.name, "recordings": len(material.items), "seconds": round(seconds, 3)}
     return Verified(agreement, facts | {"seconds_per_second": _times(before, after, seconds)})
+
+
+def of_pipeline(folder: Path, recognizer: Recognizer, material: Material[Path]) -> Verified:
+    """Compare a folder of transformers with the model that it was made from; see :func:`of_speech`."""
+    most = recognizer.encoder.max_samples
+    return _compared(recognizer, material, lambda paths: _in_a_process(PIPELINE, folder, paths, most))
 
 
 def of_text(file: Path, recognizer: TextRecognizer, material: Material[str]) -> Verified:
@@ -103,13 +117,20 @@ def alone(file: Path, inputs: Sequence[str | Sequence[int]]) -> Answers:
     Raises:
         UserError: if it does not run
     """
+    return _in_a_process(GRAPH, file, inputs)
+
+
+def _in_a_process(script: Path, target: Path, inputs: Sequence[Any], *further: int) -> Answers:
     with TemporaryDirectory() as folder:
         given, answered = Path(folder, "inputs.json"), Path(folder, "answers.json")
         given.write_text(json.dumps(inputs), encoding="utf-8")
-        words = [standalone.__file__, file, given, answered, torch.get_num_threads()]
-        done = subprocess.run([sys.executable, "-I", *map(str, words)], capture_output=True, text=True)  # noqa: S603
+        words = [script, target, given, answered, torch.get_num_threads(), *further]
+        environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(Path(folder, "modules"))}
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", *map(str, words)], capture_output=True, text=True, env=environment
+        )
         if done.returncode:
             reason = shorten((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1], 300)
-            raise UserError(f"{file}: does not run in a process of its own: {reason}")
+            raise UserError(f"{target}: does not run in a process of its own: {reason}")
         found = json.loads(answered.read_text(encoding="utf-8"))
     return Answers(np.array(found["answers"], dtype=np.float64), found["seconds"])

@@ -37,7 +37,7 @@ def render(results: Results, repository: str, base_model: str | None) -> str:
         base_model: hub id of the backbone; None where the hub does not have it
     """
     environment = Environment(
-        autoescape=True, finalize=_inert, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, finalize=inert, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": score, "limits": _limits}
     config = without_folders(results.models["audio"])
@@ -97,10 +97,10 @@ def _limits(found: dict[str, Any]) -> str:
     return "–" if low is None or low != low else f"{score(low)} to {score(found['high'])}"
 
 
-def _inert(value: Any) -> Any:
+def inert(value: Any) -> Any:
     r"""Return a text as Markdown that shows it and does nothing.
 
-    >>> print(_inert("a_b | <i>\n# c"))
+    >>> print(inert("a_b | <i>\n# c"))
     a\_b \| &lt;i&gt; \# c
     """
     if not isinstance(value, str) or isinstance(value, Markup):

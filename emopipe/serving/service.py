@@ -7,8 +7,11 @@ do not allow; and what an answer holds depends on the model, so that its types c
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
+import json
 import logging
+import mimetypes
 import time
 import traceback
 from collections.abc import Coroutine
@@ -26,6 +29,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from emopipe.io.errors import UserError
+from emopipe.page import facts, files
 from emopipe.recognition.speech import Recognizer
 from emopipe.serving.limits import GRACE, LINGER, Limits
 from emopipe.serving.openapi import document
@@ -39,7 +43,14 @@ from emopipe.serving.uploads import Bodies
 PREDICT, STREAM, HEALTH, OPENAPI = "/v1/predict", "/v1/stream", "/health", "/openapi.json"
 LOG = logging.getLogger("emopipe.serving")
 GONE = 499  # in the log: the client left before there was an answer
+BEARER = "emopipe.token."  # the beginning of a subprotocol of a stream: behind it the token, in base64url
 PRIVATE = {"Cache-Control": "no-store"}
+PAGE = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the rest stands in the page
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class Problem(JSONResponse):
@@ -94,12 +105,16 @@ class Service:
         self._openapi = document(
             {PREDICT: self._options, STREAM: self._stream_options}, self._predictor, limits, secured=token is not None
         )
+        about = facts.describe(recognizer)
+        about |= {"engine": "service", "token": token is not None, "max_upload": limits.bytes}
+        self._page = files.read() | {facts.NAME: json.dumps(about).encode()}
         self._application = Starlette(
             routes=[
                 Route(PREDICT, self._predict, methods=["POST"]),
                 WebSocketRoute(STREAM, self._stream),
                 Route(HEALTH, self._health),
                 Route(OPENAPI, self._document),
+                *(Route(f"/{name}", self._page_file) for name in ("", *self._page)),
             ],
             exception_handlers={
                 HTTPException: _refused,
@@ -154,7 +169,9 @@ class Service:
             LOG.error("a fault, %s:\n%s", type(error).__name__, places.rstrip())
         finally:
             self._active -= 1
-            path = scope["path"] if scope["path"] in (PREDICT, STREAM, HEALTH, OPENAPI) else "elsewhere"
+            path = scope["path"]
+            if path not in (PREDICT, STREAM, HEALTH, OPENAPI):
+                path = "page" if _page_name(path) in self._page else "elsewhere"
             LOG.info("%s %d %.3f s", path, status, time.monotonic() - began)
 
     def _require_entry(self, connection: HTTPConnection) -> None:
@@ -164,9 +181,8 @@ class Service:
             HTTPException: 401 without the token, 503 while the service shuts down
         """
         if self._token is not None:
-            scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-            same = hmac.compare_digest(given.strip().encode(), self._token.encode())
-            if scheme.lower() != "bearer" or not same:
+            given = _token(connection)
+            if given is None or not hmac.compare_digest(given.encode(), self._token.encode()):
                 raise HTTPException(401, "Authorization: Bearer TOKEN is missing, or of another token",
                     {"WWW-Authenticate": "Bearer"})  # fmt: skip
         if self.closing:
@@ -204,6 +220,29 @@ class Service:
     async def _document(self, _: Request) -> Response:
         """Describe the service."""
         return JSONResponse(self._openapi)
+
+    async def _page_file(self, request: Request) -> Response:
+        """Give a file of the page."""
+        name = _page_name(request.scope["path"])
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return Response(self._page[name], media_type=kind, headers=PAGE)
+
+
+def _page_name(path: str) -> str:
+    return path.removeprefix("/") or "index.html"
+
+
+def _token(connection: HTTPConnection) -> str | None:
+    """Return the token that a client names: as a bearer of it or, where a browser opens a stream, as a subprotocol."""
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    for protocol in connection.scope.get("subprotocols", []):
+        if protocol.startswith(BEARER):
+            with suppress(ValueError):
+                encoded = protocol.removeprefix(BEARER)
+                return base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars="-_", validate=True).decode()
+    return None
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:

@@ -18,6 +18,7 @@ from emopipe.serving.pool import CLOSING, threads
 from emopipe.serving.prediction import written
 
 END = "end"  # the text that ends a stream
+PROTOCOL = "emopipe"  # a browser that names its token in a subprotocol is left alone unless another one is accepted
 # Why a stream is closed: RFC 6455, section 7.4.1, and the registry that it founds.
 DONE, UNSUPPORTED, INVALID, POLICY, FAULT, RESTART = 1000, 1003, 1007, 1008, 1011, 1012
 
@@ -51,7 +52,8 @@ class Streams:
             raise HTTPException(429, f"{self.running} streams already; try again later", {"Retry-After": f"{QUIET:g}"})
         self.running += 1
         try:
-            await websocket.accept()
+            offered = websocket.scope.get("subprotocols", [])
+            await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
             await self._answer(websocket, settings)
         finally:
             self.running -= 1
