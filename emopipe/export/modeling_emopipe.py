@@ -93,7 +93,9 @@ class EmopipeForAudioClassification(PreTrainedModel):
         encoder = WhisperEncoder(own) if whisper else AutoModel.from_config(own)
         blocks = (encoder if whisper else encoder.encoder).layers[: config.depth]
         norm = (encoder if whisper else encoder.encoder).layer_norm if config.final_norm else nn.Identity()
-        self.front = WhisperFront(encoder, config.max_samples) if whisper else ConvolutionalFront(encoder, config.normalised)
+        self.front = (
+            WhisperFront(encoder, config.max_samples) if whisper else ConvolutionalFront(encoder, config.normalised)
+        )
         self.first_trained = config.depth - config.trained_blocks
         own_blocks = config.features in ("finetuned", "both")  # of each member
         self.members = nn.ModuleList(

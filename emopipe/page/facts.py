@@ -12,6 +12,7 @@ from emopipe.export import material, metadata
 from emopipe.recognition.segmentation import HYSTERESIS, LEAST, Cutting
 from emopipe.recognition.speech import Recognizer
 from emopipe.report import sentences
+from emopipe.report.formatting import without_folders
 from emopipe.schemas import splits
 from emopipe.schemas.dev_answers import DevAnswers
 from emopipe.schemas.manifest import SAMPLE_RATE
@@ -38,8 +39,8 @@ def describe(recognizer: Recognizer) -> dict[str, Any]:
         "description": told["description"],
         **names,
         "about": {
-            "trained_on": corpora,
-            "Network": sentences.audio_model(read_config(folder, "finetune_audio")),
+            "trained_on": without_folders(corpora),
+            "Network": sentences.audio_model(without_folders(read_config(folder, "finetune_audio"))),
             "Licence": told["licence"],
             "Origin": told["attribution"],
             "Weights": f"sha256 {told['weights_sha256']}",

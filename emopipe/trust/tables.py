@@ -35,5 +35,5 @@ def read(path: Path, stage: str) -> pd.DataFrame:
     texts = table.columns.intersection(["note", "subject", "group", "corpus", "branch"])
     numbers = table.columns.intersection(["passed"])
     return table.astype(dict.fromkeys(numbers, float)).assign(
-        **{name: table[name].fillna("").astype(str) for name in texts}
+        **{name: table[name].astype(object).fillna("").astype(str) for name in texts}
     )

@@ -99,14 +99,22 @@ function show(name, file, { samples, rate }) {
   if (samples) peaks.push(samples);
   const seconds = samples ? samples.length / rate : 0;
   shown = { name, file, samples, rate, seconds, peaks, rows: [], ended: true };
-  URL.revokeObjectURL($("player").src);
-  $("player").src = URL.createObjectURL(file);
+  offer(file);
   render();
+}
+
+/** Let the player play a file. */
+function offer(file) {
+  URL.revokeObjectURL($("player").src);
+  if (file.size) $("player").src = URL.createObjectURL(file);
+  else $("player").removeAttribute("src");
 }
 
 async function answer() {
   const own = shown;
   own.rows = [];
+  own.answered = false;
+  $("problem").textContent = "";
   say("Listening.");
   job = engine.answer(own, way(), (row) => take(own, row), (share) => say(`Listening: ${Math.round(100 * share)} %.`));
   await settle(own);
@@ -118,6 +126,7 @@ async function settle(own) {
   try {
     await mine.done;
     own.answered = true;
+    $("token-form").hidden = true;
     if (job === mine) say("");
   } catch (error) {
     if (job === mine) fail(error);
@@ -176,8 +185,7 @@ async function finish() {
   own.samples = joined(own.pieces);
   own.ended = true;
   own.file = wav(own.samples, own.rate);
-  URL.revokeObjectURL($("player").src);
-  $("player").src = URL.createObjectURL(own.file);
+  offer(own.file);
   render();
 }
 
@@ -233,7 +241,7 @@ function render() {
   $("player").hidden = !shown.ended;
   const values = facts.labels ? ["Emotion", "Confidence", "All probabilities"] : facts.targets.map(capital);
   const heads = ["Time", ...values, "Note"].map((text) => element("th", { textContent: text, scope: "col" }));
-  for (const head of facts.labels ? heads.slice(3) : heads.slice(-1)) head.className = "more";
+  for (const head of facts.labels ? heads.slice(3) : heads.slice(-1)) head.className = "more"; // there is room for
   $("columns").replaceChildren(...heads);
   $("rows").replaceChildren(...rows.map(line));
   const names = facts.labels ?? facts.targets;
@@ -261,7 +269,8 @@ function line(row) {
   } else {
     for (const name of facts.targets) cells.push(element("td", {}, row[name] === null ? "–" : row[name].toFixed(2)));
   }
-  return element("tr", {}, ...cells, element("td", { className: "soft more" }, row.reason || NO_ANSWER[row.status] || ""));
+  const told = facts.labels && row.reason === NO_ANSWER[row.status]; // in place of the emotion
+  return element("tr", {}, ...cells, element("td", { className: "soft more" }, told ? "" : row.reason));
 }
 
 function picture() {
