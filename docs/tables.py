@@ -36,6 +36,7 @@ CHANGES = (
     ("evaluate.temperature", "`evaluate.temperature`", ()),
     ("shortcuts.egemaps", "`shortcuts.egemaps`", ()),
     ("robustness.suite", "`robustness.*`", ()),
+    ("export.precision", "`export.precision`", ()),
     ("plot.dpi", "`plot.*`", ()),
 )
 

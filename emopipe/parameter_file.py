@@ -10,6 +10,7 @@ from pydantic import ValidationError, model_validator
 from emopipe.audio.parameters import Model, Train
 from emopipe.corpora.parameters import Corpora, Synthetic
 from emopipe.encoding.parameters import Encode
+from emopipe.export.parameters import Export
 from emopipe.figures.parameters import Plot
 from emopipe.forest.parameters import Forest
 from emopipe.io.errors import UserError
@@ -53,6 +54,7 @@ class ParameterFile(Group):
     evaluate: Evaluate
     shortcuts: Shortcuts
     robustness: Robustness
+    export: Export
     plot: Plot
     runtime: Runtime
 

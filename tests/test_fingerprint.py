@@ -22,7 +22,7 @@ from helpers.processes import ENVIRONMENT
 from helpers.stage_outputs import OUTPUTS
 
 NETWORKS = ["encode", "finetune_audio", "cross_fit_audio", "predict_audio", "finetune_text", "cross_fit_text",
-            "predict_text", "robustness"]  # fmt: skip
+            "predict_text", "robustness", "export"]  # fmt: skip
 
 
 class Copy:
@@ -79,7 +79,7 @@ TABLE = {
         stage for stage in OUTPUTS if stage != "code"
     ]),
     "a loss": ("emopipe/losses/classification.py", replaced("MARGIN = 0.5", "MARGIN = 0.6"), [
-        "finetune_audio", "cross_fit_audio", "predict_audio", "robustness",
+        "finetune_audio", "cross_fit_audio", "predict_audio", "robustness", "export",
     ]),
     "a forest parameter": ("emopipe/forest/parameters.py", replaced("trees: Count", "trees: Count\n    x: Count"), [
         "fit_forest", "evaluate", "plot",
@@ -89,7 +89,7 @@ TABLE = {
     "a stage": ("stages/resample.py", lambda text: f"{text}\nX = 1\n", ["resample"]),
     "PyTorch's version": ("requirements.txt", replaced("torch==2.13.0", "torch==2.12.0"), NETWORKS),
     "soxr's version": ("requirements.txt", replaced("soxr==", "soxr==0."), [
-        "resample", "encode", "robustness", "plot",  # which knows the parameters of all
+        "resample", "encode", "robustness", "export", "plot",  # which knows the parameters of all
     ]),
     "the version of what decides no number": ("requirements.txt", replaced("tqdm==", "tqdm==1."), []),
 }  # fmt: skip

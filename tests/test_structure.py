@@ -70,6 +70,12 @@ def test_every_stage_stands_in_dvc_yaml_and_is_described():
     assert all(entry["desc"] and entry["cmd"] == f"python -m stages.{name}" for name, entry in STAGES.items())
 
 
+def test_every_stage_has_a_fingerprint_of_its_own():
+    own = {f"data/code/{name}.txt" for name in STAGES if name != "code"}
+    assert set(OUTPUTS["code"]) == own
+    assert all(f"data/code/{name}.txt" in entry["deps"] for name, entry in STAGES.items() if name != "code")
+
+
 def test_imports_run_one_way():
     """Stages import the library, the library no stage; some packages know nothing of each other."""
     for package in PACKAGES:
@@ -83,7 +89,7 @@ def test_imports_run_one_way():
 
 LIGHT = [
     "fetch", "resample", "split", "shortcuts", "cross_fit_audio", "cross_fit_text", "fit_forest", "evaluate",
-    "fairness", "robustness", "plot", "code",
+    "fairness", "robustness", "export", "plot", "code",
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "dvc"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,6 +76,30 @@ def gpus_of_a_piece(ray: Any, wanted: bool) -> int:
     return int(wanted and ray.cluster_resources().get("GPU", 0) >= 1)
 
 
+def tell_of_room(ray: Any, pieces: int, cpus: float) -> None:
+    """Tell where nodes are missing; they may come yet, and Ray waits for them without a word.
+
+    Args:
+        ray: the library, connected
+        pieces: of work that are to run at a time
+        cpus: that each takes, on one node
+    """
+    found = room(ray, cpus)
+    if found < pieces:
+        nodes = sum(node["Alive"] for node in ray.nodes())
+        print(
+            f"waiting for nodes: {pieces} at a time with {cpus:g} processors each are wanted (runtime.processes, "
+            f"runtime.threads), and the {nodes} of the cluster have room for {found}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def room(ray: Any, cpus: float) -> int:
+    """Return how many pieces of work the nodes can hold at a time, each of which takes so many processors of one."""
+    return sum(int(node["Resources"].get("CPU", 0) // cpus) for node in ray.nodes() if node["Alive"])
+
+
 class Cluster:
     """A Ray cluster as one map over pieces of work."""
 
@@ -111,19 +136,16 @@ class Cluster:
         """
         ray, left = self._ray, iter(pieces)
         common = ray.put(shared)
+        tell_of_room(ray, 1, self._cpus)
         task = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=LOST_NODES)(function)
         running: dict[Any, Key] = {}
         while True:
-            while len(running) < self._room() + AHEAD and (piece := next(left, None)) is not None:
+            while len(running) < room(ray, self._cpus) + AHEAD and (piece := next(left, None)) is not None:
                 running[task.remote(common, piece[1])] = piece[0]
             if not running:
                 return
             (done,), _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done), self._result(done)
-
-    def _room(self) -> int:
-        there = self._ray.cluster_resources()
-        return int(there.get("CPU", 0) // self._cpus)
 
     def _result(self, reference: Any) -> Any:
         try:

@@ -23,7 +23,7 @@ import yaml
 from filelock import FileLock
 
 from emopipe import parameters, stage_file
-from emopipe.cluster.connection import LOST_NODES, connect, gpus_of_a_piece
+from emopipe.cluster.connection import LOST_NODES, connect, gpus_of_a_piece, tell_of_room
 from emopipe.io.cache import cache_folder
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import write_bytes
@@ -82,6 +82,7 @@ def train_on_cluster(module: str, runtime: Runtime) -> None:
             failure_config=FailureConfig(max_failures=LOST_NODES),
         ),
     )  # fmt: skip
+    tell_of_room(ray, runtime.processes, runtime.threads)
     trainer.fit()
     receiver.finish()
     shutil.rmtree(UNFINISHED / stage, ignore_errors=True)

@@ -20,19 +20,23 @@ the graph with the model.yaml that audEERING's package of that name reads.
 The page holds an audio model, in int8 unless told otherwise, and what runs it in a browser: a file or the microphone
 in, emotions along time out, and nothing leaves the device. ONNX Runtime for browsers is fetched by npm, once.
 
-Both answer the test set of the pipeline that the model lies in, the file in a process that has ONNX Runtime,
-NumPy and soundfile alone. How they compare is written to export.json, and to metrics/export.json of the pipeline at
-hand. A float32 file may differ by 1e-4 of a probability, another one by a point of UAR, or of CCC; one that differs by
-more is not kept.
+All of them answer the test set of the pipeline that the model lies in, in a process without emopipe. How they compare
+is written to export.json. A float32 file may differ by 1e-4 of a probability, another one by a point of UAR, or of CCC;
+one that differs by more is not kept. `export.precision` in params.yaml makes an ONNX file of every audio model that the
+pipeline trains, and metrics/export.json.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emopipe.export.precision import PRECISIONS
+from emopipe.export.precision import PRECISIONS, Precision
 from emopipe.io.errors import UserError
+
+if TYPE_CHECKING:
+    from emopipe.export.outcome import Exported
 
 MODEL = "models/audio"
 PRECISION = {"onnx": "float32", "huggingface": "float32", "audonnx": "float32", "page": "int8"}  # by default, of each
@@ -58,21 +62,35 @@ def run(arguments: argparse.Namespace) -> None:
         UserError: if there is no model or nothing to compare on, or the file answers otherwise
     """
     precision = arguments.precision or PRECISION[arguments.to]
-    model, output, named = arguments.model, arguments.output, arguments.verify
+    if arguments.to == "huggingface" and precision != "float32":
+        raise UserError(f"--precision {precision}: what is written for transformers is in float32")
+    output, verified = arguments.output, _exported(arguments, precision).verified
+    print(f"{output}: compared on {verified.facts['compared_on']}, {verified.agreement}")
+
+
+def _exported(arguments: argparse.Namespace, precision: Precision) -> Exported:
+    from emopipe.recognition.speech import Recognizer
+    from emopipe.training.saving import CONFIG, read_config
+
+    folder, output, named = Path(arguments.model).expanduser(), arguments.output, arguments.verify
+    if (folder / CONFIG).is_file() and "model" not in read_config(folder, "finetune_audio"):
+        if arguments.to != "onnx":
+            raise UserError(f"--to {arguments.to}: takes audio models, and {arguments.model} is a text regressor")
+        from emopipe.export import text
+
+        return text.export(folder, precision, output, named)
+    recognizer = Recognizer.load(arguments.model, device="cpu")
     match arguments.to:
         case "huggingface":
-            if precision != "float32":
-                raise UserError(f"--precision {precision}: what is written for transformers is in float32")
             from emopipe.export import hugging_face
 
-            verified = hugging_face.export(model, output, named)
+            return hugging_face.export(recognizer, output, named)
         case "page":
-            from emopipe.page import folder
+            from emopipe.page import folder as page
 
-            verified = folder.export(model, precision, output, named)
+            return page.export(recognizer, precision, output, named)
         case to:
             from emopipe.export import onnx_file
 
             export = {"onnx": onnx_file.export, "audonnx": onnx_file.export_audonnx}[to]
-            verified = export(model, precision, output, named)
-    print(f"{output}: compared on {verified.facts['compared_on']}, {verified.agreement}")
+            return export(recognizer, precision, output, named)

@@ -19,8 +19,7 @@ from emopipe.backbones.catalogue import base_model
 from emopipe.backbones.convolutional import Convolutional, norms_last
 from emopipe.backbones.whisper import Whisper
 from emopipe.export import card, material, metadata, verification
-from emopipe.export.outcome import report, require
-from emopipe.export.verification import Verified
+from emopipe.export.outcome import REPORT, Exported, report, require
 from emopipe.io.errors import UserError
 from emopipe.io.outputs import reporting_faults, write_json, write_text
 from emopipe.recognition.speech import Recognizer
@@ -38,24 +37,23 @@ STOCK = {  # classes of transformers that hold a classifier, by the kind of the 
 }
 
 
-def export(model: str, output: Path, named: str | None = None) -> Verified:
+def export(recognizer: Recognizer, output: Path, named: str | None) -> Exported:
     """Write a folder that ``transformers.pipeline`` loads: weights, configurations, a card and, if need be, our code.
 
     Args:
-        model: folder of an audio model, or repository of one
+        recognizer: the audio model, on the CPU
         output: folder, made when absent
         named: what to compare the folder and the model on; None: the test set of the pipeline that the model lies in
 
     Returns:
-        how they compare
+        how they compare, and the report
 
     Raises:
-        UserError: if there is no such model, its backbone is none of transformers, or what is loaded again does not
-            answer as the model does: then there is no folder
+        UserError: if its backbone is none of transformers, there is nothing to compare on, or what is loaded again
+            does not answer as the model does: then there is no folder
     """
     from transformers.utils.logging import disable_progress_bar
 
-    recognizer = Recognizer.load(model, device="cpu")
     folder, config = recognizer.folder, recognizer.trained.provenance
     disable_progress_bar()
     made, extractor, stock = _made(recognizer)
@@ -67,12 +65,13 @@ def export(model: str, output: Path, named: str | None = None) -> Verified:
         extractor.save_pretrained(place)
         if not stock:
             copyfile(CODE, place / CODE.name)
-        with material.recordings(folder, named) as found:
-            verified = verification.of_pipeline(place, recognizer, found)
+        with material.recordings(folder, named) as recordings:
+            verified = verification.of_pipeline(place, recognizer, recordings)
         require(verified, exact=not stock and config["precision"] == "float32", what=f"{output}")
         told = metadata.of_speech(folder, "float32", corpora)
         write_text(card.render(told, corpora, verified, base_model(config["backbone"]), stock), place / "README.md")
-        write_json(report(verified, "float32", _size(place), ("torch", "transformers")), place / "export.json")
+        found = report(verified, "float32", _size(place), ("torch", "transformers"))
+        write_json(found, place / REPORT)
         output.mkdir(exist_ok=True)
         mode = (place / "README.md").stat().st_mode  # safetensors restricts its files to their owner
         for file in sorted(place.iterdir()):
@@ -80,7 +79,7 @@ def export(model: str, output: Path, named: str | None = None) -> Verified:
             file.replace(output / file.name)
         if stock:
             (output / CODE.name).unlink(missing_ok=True)
-    return verified
+    return Exported(verified, found)
 
 
 def _size(folder: Path) -> int:

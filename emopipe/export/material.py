@@ -13,7 +13,6 @@ import pandas as pd
 
 from emopipe.io.errors import UserError
 from emopipe.recognition.inputs import inputs
-from emopipe.recognition.texts import texts
 from emopipe.recordings import resampled
 from emopipe.recordings.reading import RejectedError
 from emopipe.recordings.resampled import MANIFEST
@@ -49,7 +48,7 @@ def corpora(model: Path, split: Path) -> list[str]:
     path = pipeline_of(model) / split
     if not path.is_file():
         return []
-    rows = splits.read_audio(path) if split == splits.AUDIO else splits.read_text(path)
+    rows = (splits.read_audio if split == splits.AUDIO else splits.read_text)(path)
     return sorted(set(rows.loc[rows["split"] != "test", "corpus"]))
 
 
@@ -90,16 +89,3 @@ def _converted(named: str, folder: Path) -> list[Path]:
     if not found:
         raise UserError(f"{named}: no recording that could be answered")
     return found
-
-
-def transcripts(model: Path, named: str | None) -> Material[str]:
-    """Return texts for a text regressor; see :func:`recordings`."""
-    if named is not None:
-        found = [line.text.strip() for line in texts([named]) if isinstance(line.text, str)]
-        return Material(named, [text for text in found if text], None)
-    path = pipeline_of(model) / splits.TEXT
-    if not path.is_file():
-        raise UserError(f"{model}: no {splits.TEXT} beside it to compare on; {NAMED} TEXTS")
-    rows = splits.rated(splits.read_text(path))
-    rows = rows[rows["split"] == "test"].reset_index(drop=True)
-    return Material(f"the test set of {splits.TEXT}", rows["transcript"].tolist(), rows)

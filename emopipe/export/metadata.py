@@ -16,16 +16,11 @@ from emopipe.recordings.resampling import MIN_SAMPLES
 from emopipe.report import sentences
 from emopipe.report.data import SYNTHETIC
 from emopipe.report.formatting import without_folders
-from emopipe.schemas.manifest import DIMENSIONS, SAMPLE_RATE
+from emopipe.schemas.manifest import SAMPLE_RATE
 from emopipe.training.saving import read_config
 from emopipe.weights.files import sha256
 
 UNKNOWN = "which ones is not known here"
-TEXT_LIMITS = (
-    "How it does on texts of other kinds and languages than those of the test set was not measured.",
-    "It learned what raters believed to read, which is not what somebody feels. It is no ground for a decision about a "
-    "person.",
-)
 
 
 def of_speech(folder: Path, precision: Precision, corpora: Sequence[str]) -> dict[str, str]:
@@ -51,31 +46,25 @@ def of_speech(folder: Path, precision: Precision, corpora: Sequence[str]) -> dic
     shown = {
         name: config[name] for name in ("model", "provenance", "temperature", "epochs", "tuning") if name in config
     }
-    return _texts(own | _origin(folder, config["provenance"]["backbone"], shown, precision, corpora))
+    return as_texts(own | origin(folder, config["provenance"]["backbone"], shown, precision, corpora))
 
 
-def of_text(folder: Path, precision: Precision, corpora: Sequence[str]) -> dict[str, str]:
-    """Return what is to be known of a text regressor; see :func:`of_speech`."""
-    config = without_folders(read_config(folder, "finetune_text"))
-    own = {
-        "description": f"How high, from 1 to 5, are {', '.join(DIMENSIONS)} of a text? The model: "
-        f"{sentences.text_model(config)}.",
-        "task": "regression",
-        "targets": list(DIMENSIONS),
-        "max_tokens": config["text"]["max_tokens"],
-        "limits": [*TEXT_LIMITS, f"It reads the first {config['text']['max_tokens']} tokens of a text."],
-    }
-    shown = {name: config[name] for name in ("text", "encoder", "versions", "epochs", "rows")}
-    return _texts(own | _origin(folder, config["encoder"], shown, precision, corpora))
-
-
-def _origin(
+def origin(
     folder: Path,
     pretrained: Mapping[str, str],
     provenance: Mapping[str, Any],
     precision: Precision,
     corpora: Sequence[str],
 ) -> dict[str, Any]:
+    """Return what a model was made from, and what that means for its licence.
+
+    Args:
+        folder: with the model
+        pretrained: provenance of the network that it was trained on
+        provenance: all that is told of its making
+        precision: of the file
+        corpora: that it was trained on; empty where they are not known
+    """
     learned = {"train_and_dev": {"corpora": without_folders(list(corpora)) or [UNKNOWN]}}
     return {
         "licence": sentences.licences(pretrained, learned),
@@ -91,7 +80,8 @@ def _synthetic(corpora: Sequence[str]) -> list[str]:
     return [sentences.SYNTHETIC] if SYNTHETIC in corpora else []
 
 
-def _texts(properties: Mapping[str, Any]) -> dict[str, str]:
+def as_texts(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return properties as an ONNX file holds them."""
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in properties.items()

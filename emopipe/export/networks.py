@@ -1,9 +1,8 @@
-"""A trained model with everything below and above it as one network, from one clip or from texts to the answer."""
+"""A trained audio model with everything below and above it as one network, from one clip to the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from copy import deepcopy
 from itertools import chain, islice
 
@@ -17,10 +16,7 @@ from emopipe.backbones.backbone import TrainableBlocks, frame_shares, statistics
 from emopipe.backbones.emotion2vec import Emotion2vecBlocks
 from emopipe.encoding.encoder import Encoder
 from emopipe.export.front_ends import front_end
-from emopipe.io.errors import UserError
 from emopipe.recordings.resampling import MIN_SAMPLES
-from emopipe.text.regressor import blocks_of
-from emopipe.text.saving import Trained as TrainedText
 from emopipe.training.networks import TargetScaler
 
 
@@ -87,37 +83,6 @@ class Speech(nn.Module):
             layers.append(statistics(self.blocks.norm(state) if depth == self.count else state, shares))
         layers += [torch.zeros_like(layers[0])] * (self.count - self.last)
         return frames, torch.stack(layers, 2)
-
-
-class Text(nn.Module):
-    """A text regressor: what :class:`emopipe.recognition.text.TextRecognizer` computes of texts."""
-
-    exact = ()
-    output = "vad"
-
-    def __init__(self, trained: TrainedText) -> None:
-        super().__init__()
-        self.model = deepcopy(trained.model)
-        self.answer = Ratings(trained.targets)
-        self.longest = trained.settings.max_tokens
-        texts, tokens = Dim("texts"), Dim("tokens", max=self.longest)
-        self.sizes = {name: {0: texts, 1: tokens} for name in ("input_ids", "attention_mask")}
-        self.eval().requires_grad_(requires_grad=False)
-
-    def example(self) -> dict[str, Tensor]:
-        """Return texts of which one is shorter."""
-        real = torch.tensor([[1] * 7, [1] * 6 + [0]])[:, -self.longest :]
-        return {"input_ids": real.clone(), "attention_mask": real}  # of one tensor the exporter would make one input
-
-    def lowest(self) -> list[nn.Module]:
-        """Return the blocks that no other stands below; none where an encoder's blocks cannot be told."""
-        with suppress(UserError):
-            return [blocks_of(member.encoder)[0] for member in self.model.members]
-        return []
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Map tokens, [texts, tokens], to valence, arousal and dominance from 1 to 5, [texts, 3]."""
-        return self.answer(self.model(input_ids=input_ids, attention_mask=attention_mask))
 
 
 class Unpadded(TrainableBlocks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import metadata as packages
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,6 +14,14 @@ from emopipe.io.errors import UserError
 from emopipe.report.formatting import without_folders
 
 REPORT = "export.json"
+TIMED = ("seconds_per_second", "seconds_per_text", "threads")  # in a report, what no two runs share
+
+
+class Exported(NamedTuple):
+    """What was exported, once it is written."""
+
+    verified: Verified
+    report: dict[str, Any]  # the content of export.json
 
 
 def require(verified: Verified, exact: bool, what: str, how: str = "") -> None:
@@ -52,3 +60,8 @@ def report(verified: Verified, precision: Precision, size: int, used: Iterable[s
         "threads": torch.get_num_threads(),
         "versions": {name: packages.version(name) for name in used},
     }
+
+
+def untimed(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a report without what depends on the machine and its day."""
+    return {name: value for name, value in found.items() if name not in TIMED}

@@ -22,8 +22,6 @@ from emopipe.export.agreement import Agreement, of_probabilities, of_ratings
 from emopipe.export.material import Material
 from emopipe.io.errors import UserError
 from emopipe.recognition.speech import Recognizer
-from emopipe.recognition.text import TextRecognizer
-from emopipe.schemas.manifest import DIMENSIONS
 
 GRAPH, PIPELINE = (Path(__file__).with_name(name) for name in ("standalone.py", "standalone_pipeline.py"))
 
@@ -63,12 +61,12 @@ def _compared(
     rated = isinstance(task, Regression)
     names = task.names if rated else task.labels
     columns = names if rated else [f"p_{label}" for label in names]
-    before = _answers(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
+    before = answered(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
     after = exported([str(path) for path in material.items])
     agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, names, material.truth)
     seconds = sum(soundfile.info(path).duration for path in material.items)
     facts = {"compared_on": material.name, "recordings": len(material.items), "seconds": round(seconds, 3)}
-    return Verified(agreement, facts | {"seconds_per_second": _times(before, after, seconds)})
+    return Verified(agreement, facts | {"seconds_per_second": times(before, after, seconds)})
 
 
 def of_pipeline(folder: Path, recognizer: Recognizer, material: Material[Path]) -> Verified:
@@ -77,33 +75,16 @@ def of_pipeline(folder: Path, recognizer: Recognizer, material: Material[Path]) 
     return _compared(recognizer, material, lambda paths: _in_a_process(PIPELINE, folder, paths, most))
 
 
-def of_text(file: Path, recognizer: TextRecognizer, material: Material[str]) -> Verified:
-    """Compare an exported text regressor with the regressor; see :func:`of_speech`.
-
-    Texts that cannot be answered are left out.
-    """
-    answerable = recognizer(material.items)["status"].to_numpy() == "ok"
-    texts = [text for text, ok in zip(material.items, answerable, strict=True) if ok]
-    if not texts:
-        raise UserError(f"{material.name}: no text that could be answered, to compare the file and the model on")
-    truth = None if material.truth is None else material.truth[answerable]
-    trained = recognizer.trained
-    tokens = trained.tokenizer(texts, truncation=True, max_length=trained.settings.max_tokens)["input_ids"]
-    before = _answers(lambda some: recognizer(some)[list(DIMENSIONS)].to_numpy(np.float64), texts)
-    after = alone(file, tokens)
-    agreement = of_ratings(before.values, after.values, DIMENSIONS, truth)
-    facts = {"compared_on": material.name, "texts": len(texts)}
-    return Verified(agreement, facts | {"seconds_per_text": _times(before, after, len(texts))})
-
-
-def _answers(recognizer: Callable[[Sequence[Any]], np.ndarray], inputs: Sequence[Any]) -> Answers:
+def answered(recognizer: Callable[[Sequence[Any]], np.ndarray], inputs: Sequence[Any]) -> Answers:
+    """Return what a recogniser answers to inputs, [inputs, outputs], and in what time."""
     recognizer(inputs[:1])  # the first run makes room for the others
     begun = perf_counter()
     values = recognizer(inputs)
     return Answers(values, perf_counter() - begun)
 
 
-def _times(before: Answers, after: Answers, size: float) -> dict[str, float]:
+def times(before: Answers, after: Answers, size: float) -> dict[str, float]:
+    """Return the seconds that both took, per unit of what they were given."""
     return {name: round(found.seconds / size, 6) for name, found in (("emopipe", before), ("exported", after))}
 
 

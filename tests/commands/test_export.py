@@ -32,7 +32,6 @@ MODEL = {"model.output_layer": 1, "model.trainable_layers": 1, "model.ensemble_s
 def pipeline(small_corpus, folder):
     """Return a folder with a trained audio model, its test set and what the pipeline predicts of it."""
     train_small(small_corpus, folder, MODEL)
-    (small_corpus / "metrics").mkdir(exist_ok=True)
     return small_corpus
 
 
@@ -71,10 +70,9 @@ def test_the_file_answers_as_the_pipeline_predicts(pipeline, exported):
     assert len(predicted) == report(exported)["recordings"] > 5
 
 
-def test_the_report_tells_what_was_compared_and_goes_to_the_metrics(pipeline, exported):
+def test_the_report_tells_what_was_compared(pipeline, exported):
     found = report(exported)
     assert names(exported) == ["export.json", "model.onnx"]
-    assert found == json.loads((pipeline / "metrics/export.json").read_text())
     assert found["compared_on"] == "the test set of data/splits/audio.csv"
     assert found["largest_difference"] <= 1e-4 and found["changed_labels"] == found["differ_by_more"] == 0
     predicted = pd.read_csv(pipeline / "data/predicted/audio/emotion.csv").query("model == 'trained'")

@@ -10,6 +10,7 @@ import soundfile
 import soxr
 
 from emopipe.export import material
+from emopipe.export.text import transcripts
 from emopipe.io.errors import UserError
 from emopipe.schemas import splits
 from helpers.clips import clip
@@ -32,7 +33,7 @@ def test_the_test_set_of_the_pipeline_that_the_model_lies_in(small_corpus, tmp_p
     with pytest.raises(
         UserError, match=r"models/text: no data/splits/text\.csv beside it to compare on; .*--verify TEXTS"
     ):
-        material.transcripts(tmp_path / "models/text", None)
+        transcripts(tmp_path / "models/text", None)
     assert material.corpora(tmp_path / "models/audio", splits.AUDIO) == []
 
 
@@ -58,4 +59,4 @@ def test_recordings_of_any_kind_are_converted_for_the_while_and_those_without_so
 
 def test_texts_are_those_lines_that_hold_some(tmp_path):
     (tmp_path / "texts.txt").write_bytes(b"one\n\n  two  \n\xff\n   \nthree")
-    assert material.transcripts(tmp_path, str(tmp_path / "texts.txt")).items == ["one", "two", "three"]
+    assert transcripts(tmp_path, str(tmp_path / "texts.txt")).items == ["one", "two", "three"]

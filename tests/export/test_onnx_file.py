@@ -34,7 +34,7 @@ def attempt(trace, line, tmp_path, monkeypatch):
             found = of_ratings(before, before + difference, ["valence", "arousal"], None)
             return Verified(found, {"compared_on": "five texts"})
 
-        return write(tmp_path / "out", line, precision, {"task": "none"}, verify, exact, tmp_path / "metrics")
+        return write(tmp_path / "out", line, precision, {"task": "none"}, verify, exact)
 
     return attempted, tmp_path / "out"
 
@@ -54,7 +54,7 @@ def test_a_file_that_answers_otherwise_is_not_there_and_the_one_before_is(attemp
     assert not contents(folder)
     write_it(0.0)
     before = contents(folder)
-    with pytest.raises(UserError, match=r"the largest difference of a rating is 0\.5; choose another --precision$"):
+    with pytest.raises(UserError, match=r"the largest difference of a rating is 0\.5; choose another precision$"):
         write_it(0.5, "int8", exact=False)
     assert contents(folder) == before and before.keys() == {"model.onnx", "export.json"}
 
@@ -71,18 +71,15 @@ def test_what_fails_otherwise_leaves_nothing_either(attempt):
     assert not contents(folder)
 
 
-def test_the_report_is_of_the_file_that_lies_beside_it(attempt, tmp_path):
+def test_the_report_is_of_the_file_that_lies_beside_it(attempt):
     write_it, folder = attempt
-    for precision, metrics in (("float32", False), ("float16", True)):
-        if metrics:
-            (tmp_path / "metrics").mkdir()
-        write_it(0.01, precision, exact=False)
+    for precision in ("float32", "float16"):
+        exported = write_it(0.01, precision, exact=False)
         report = json.loads((folder / "export.json").read_text())
+        assert report == exported.report
         assert (report["precision"], report["compared_on"]) == (precision, "five texts")
         assert report["megabytes"] == pytest.approx((folder / "model.onnx").stat().st_size / 1e6, abs=0.005)
         assert report["largest_difference"] == pytest.approx(0.01) and report["ccc"] is report["changed_labels"] is None
-        assert (tmp_path / "metrics/export.json").is_file() == metrics
-    assert json.loads((tmp_path / "metrics/export.json").read_text()) == report
     x = np.arange(128, dtype=np.float32).reshape(2, 64)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     np.testing.assert_array_equal(session.run(["y"], {"x": x})[0], x)

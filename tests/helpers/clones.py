@@ -16,7 +16,8 @@ from helpers.processes import ENVIRONMENT
 
 STAGES = [
     "code", "fetch", "resample", "split", "shortcuts", "encode", "finetune_audio", "cross_fit_audio", "predict_audio",
-    "finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "fairness", "robustness", "plot",
+    "finetune_text", "cross_fit_text", "predict_text", "fit_forest", "evaluate", "fairness", "robustness",
+    "export", "plot",
 ]  # fmt: skip
 # for Clone.set
 SMALL = {

@@ -70,7 +70,7 @@ LIMITS = {
     "fetch": 5_000, "resample": 20_000, "split": 1_000, "encode": 200_000, "finetune_audio": 100_000,
     "cross_fit_audio": 10, "predict_audio": 1_000, "finetune_text": 40_000, "cross_fit_text": 1_000,
     "predict_text": 1_000, "fit_forest": 5_000, "evaluate": 1_100, "plot": 20_000, "shortcuts": 1_000,
-    "fairness": 1_000, "robustness": 10,
+    "fairness": 1_000, "robustness": 10, "export": 1,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from emopipe.page import folder as static_page
 from emopipe.page import runtime
 from emopipe.recognition import detection
 from emopipe.recognition.segmentation import Cutting, pieces
+from emopipe.recognition.speech import Recognizer
 from helpers.bad_recordings import audio
 from helpers.browser import file_host
 from helpers.served import TOKEN, Served
@@ -30,7 +31,7 @@ def made(model, recordings, tmp_path_factory):
     if not (cache_folder() / "npm").is_dir() and shutil.which("npm") is None:
         pytest.skip("no npm, which fetches ONNX Runtime for browsers")
     made = tmp_path_factory.mktemp("page") / "folder"
-    static_page.export(str(model), "float32", made, str(recordings[0].parent))
+    static_page.export(Recognizer.load(model, device="cpu"), "float32", made, str(recordings[0].parent))
     return made
 
 

@@ -13,7 +13,7 @@ from emopipe.scoring.regression import SCORES
 from helpers.clones import Clone
 
 FOLLOWED = ["finetune_audio", "cross_fit_audio", "predict_audio"]  # the stages of the audio branch that follow encode
-JUDGED = ["evaluate", "fairness", "robustness"]
+JUDGED = ["evaluate", "fairness", "robustness", "export"]
 SCORED = [*FOLLOWED, "evaluate"]  # what leads from an encoding to scores
 
 

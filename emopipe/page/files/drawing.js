@@ -1,6 +1,6 @@
 /* The picture of a recording: the waveform in the colours of its segments, and the answers over time below. */
 
-const AXIS = 18, GAP = 10, LEFT = 30; // px
+const AXIS = 18, GAP = 18, LEFT = 30; // px
 
 /** Draw.
  *
@@ -37,6 +37,7 @@ export function draw(canvas, { peaks, seconds, rows, bars, scale, at }) {
   const y = (value) => bottom - (bottom - top) * Math.max(0, Math.min(1, (value - scale[0]) / (scale[1] - scale[0])));
   pen.strokeStyle = colour("line");
   pen.fillStyle = colour("soft");
+  pen.fillText(bars ? "confidence" : `from ${scale[0]} to ${scale[1]}`, LEFT, top - 5);
   pen.textAlign = "right";
   for (const value of [scale[0], (scale[0] + scale[1]) / 2, scale[1]]) {
     pen.beginPath(), pen.moveTo(LEFT, y(value)), pen.lineTo(width, y(value)), pen.stroke();
