@@ -117,7 +117,7 @@ def main() -> None:
         work = [cost.cpu - idle[stage] for cost in own]
         tenfold = (work[-1] / work[0]) ** (1 / np.log10(sizes[-1] / sizes[0])) if work[0] > LEAST else np.nan
         cells = " | ".join(f"{cost.cpu:.0f} | {cost.peak:.0f}" for cost in own)
-        print(f"| {stage} | {cells} | {tenfold:.1f} |")
+        print(f"| {stage} | {cells} | {'–' if np.isnan(tenfold) else f'{tenfold:.1f}'} |")
 
 
 if __name__ == "__main__":

@@ -391,6 +391,13 @@ def test_the_text_regressor_is_trained_on_what_is_rated(tmp_path):
     assert "fine-tuned …/base, trained on 24 utterances of 1 speaker (" in Page(report(tmp_path, None, rows)).text
 
 
+@pytest.mark.parametrize(("targets", "score", "labels"), [((), "UAR of the file", True), (DIMENSIONS, "CCC", False)])
+def test_an_exported_file_is_shown_beside_the_model(tmp_path, targets, score, labels):
+    page = Page(report(tmp_path, results.rows(), None, targets=targets))
+    assert "12.96 MB in int8" in page.text and "in a process without emopipe" in page.text
+    assert score in page.text and "0.695" in page.text and ("labels that are others" in page.text) is labels
+
+
 @pytest.mark.parametrize(("branches", "off"), [((True, False), 1), ((False, True), 1), ((False, False), 2)])
 def test_a_branch_that_is_off_is_named_in_a_line(branches, off, tmp_path):
     page = Page(report(tmp_path, *(results.rows() if on else None for on in branches)))
