@@ -70,6 +70,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "codecs": {"encode.conditions": CODECS},
     "rooms": {"encode.conditions": ROOMS},
     "all": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS]},
+    "all, three draws": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS], "encode.condition_draws": 3},
 }
 
 
@@ -173,6 +174,7 @@ def _store(backbone: str) -> Store:
     """Return the store that is trained on, encoded where there is none yet."""
     choice, settings, runtime = BackboneChoice.load(), Encode.load(), Runtime.load()
     versions = [f"{speed:g}" for speed in settings.speed_perturbation] + settings.conditions
+    versions += [f"{settings.condition_draws}"] * (settings.condition_draws > 1)
     folder = Path("encoded", "-".join([backbone, *versions]))
     if not folder.exists():
         encoder = Encoder.load(choice, settings, set_up(runtime, seed=0))

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     corpus = costs.Corpus(
         max(1, round(arguments.hours * 3600 / arguments.clip_seconds)),
         arguments.clip_seconds,
-        arguments.conditions or 1 + len(encode.speed_perturbation) + bool(encode.conditions),
+        arguments.conditions or encode.versions,
         arguments.folds * arguments.seeds,
         *Partition.load("split.audio").fractions[:2],
     )

@@ -31,7 +31,7 @@ from emopipe.training import devices
 if TYPE_CHECKING:
     from emopipe.cluster.connection import Cluster
 
-AUGMENTED = "augmented"  # the condition of an utterance under one of ``encode.conditions``, drawn for it
+AUGMENTED = "augmented"  # an utterance under one of ``encode.conditions``, drawn for it; the second is augmented=2
 SEED = 0  # of these draws
 
 Version = Callable[[np.ndarray, str], np.ndarray]  # from samples and the name of the utterance to other samples
@@ -131,7 +131,10 @@ def _versions(settings: Encode) -> dict[str, Version]:
     for speed in settings.speed_perturbation:
         versions[f"speed={speed:g}"] = partial(_at_speed, speed=speed)
     if settings.conditions:
-        versions[AUGMENTED] = partial(_augmented, choices=levels_of(settings.conditions))
+        choices = levels_of(settings.conditions)
+        for draw in range(settings.condition_draws):
+            name = f"{AUGMENTED}={draw + 1}" if draw else AUGMENTED
+            versions[name] = partial(_augmented, choices=choices, draw=draw)
     return versions
 
 
@@ -139,13 +142,19 @@ def _at_speed(samples: np.ndarray, _: str, speed: float) -> np.ndarray:
     return soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
 
 
-def _augmented(samples: np.ndarray, utterance: str, choices: Sequence[tuple[str, str]]) -> np.ndarray:
-    return apply_in_training(*drawn(utterance, choices), samples, utterance, SEED)
+def _augmented(samples: np.ndarray, utterance: str, choices: Sequence[tuple[str, str]], draw: int) -> np.ndarray:
+    return apply_in_training(*drawn(utterance, choices, draw), samples, utterance, SEED)
 
 
-def drawn(utterance: str, choices: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Return one of several conditions with its level; which one depends on the name of the utterance alone."""
-    return choices[int(generator_of(SEED, AUGMENTED, "", utterance).integers(len(choices)))]
+def drawn(utterance: str, choices: Sequence[tuple[str, str]], draw: int) -> tuple[str, str]:
+    """Return one of several conditions with its level; which one depends on the name of the utterance alone.
+
+    Args:
+        utterance: its name
+        choices: conditions and levels
+        draw: number of the draw, from 0; none is drawn twice
+    """
+    return choices[int(generator_of(SEED, AUGMENTED, "", utterance).permutation(len(choices))[draw])]
 
 
 def _clips(

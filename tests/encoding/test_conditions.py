@@ -31,7 +31,9 @@ from helpers.small_corpus import train_small
 from stages import encode
 
 RATE = 16_000
-SETTINGS = {"max_seconds": 1.0, "speed_perturbation": [], "conditions": None, "precision": "float32"}
+SETTINGS = {
+    "max_seconds": 1.0, "speed_perturbation": [], "conditions": None, "condition_draws": 1, "precision": "float32",
+}  # fmt: skip
 DRAWN = ["white_noise", "clipping", "spectral_tilt"]  # of six levels together
 LEVELS = [(name, level) for name, level in FULL if name in DRAWN]
 RUNTIME = {
@@ -116,9 +118,28 @@ def test_what_is_drawn_depends_on_the_name_alone(folder, stored):
 def test_all_levels_are_drawn_equally_often():
     choices, counts = [("gain", str(i)) for i in range(10)], Counter()
     for i in range(5_000):
-        counts[corpus.drawn(f"corpus/{i}", choices)] += 1
-    assert set(counts) == set(choices)
-    assert sum((count - 500) ** 2 / 500 for count in counts.values()) < 27.9  # chi-square of 9 degrees: p = 0.001
+        own = [corpus.drawn(f"corpus/{i}", choices, draw) for draw in range(3)]
+        assert len(set(own)) == 3
+        counts.update(enumerate(own))
+    for draw in range(3):
+        of_it = [counts[draw, choice] for choice in choices]
+        assert sum((count - 500) ** 2 / 500 for count in of_it) < 27.9  # chi-square of 9 degrees: p = 0.001
+
+
+def test_several_draws_are_several_versions(folder, stored):
+    one, three = (stored(encoder(folder, conditions=DRAWN, condition_draws=n), name=f"of {n}") for n in (1, 3))
+    assert three.conditions == [ORIGINAL, AUGMENTED, f"{AUGMENTED}=2", f"{AUGMENTED}=3"]
+    for i in range(12):
+        own = [of(three, f"x/{i}", condition) for condition in three.conditions]
+        assert np.array_equal(own[1], of(one, f"x/{i}"))
+        assert not any(np.array_equal(own[a], own[b]) for a in range(4) for b in range(a))
+
+
+def test_no_more_is_drawn_than_there_is():
+    assert Encode(**SETTINGS | {"conditions": DRAWN, "condition_draws": len(LEVELS)}).versions == 1 + len(LEVELS)
+    with pytest.raises(ValidationError, match=f"encode.condition_draws: {len(LEVELS) + 1}, but encode.conditions have"):
+        Encode(**SETTINGS | {"conditions": DRAWN, "condition_draws": len(LEVELS) + 1})
+    assert Encode(**SETTINGS | {"condition_draws": 99}).versions == 1
 
 
 def test_a_store_that_was_interrupted_ends_in_the_same_bytes(folder, stored, monkeypatch):
@@ -182,7 +203,7 @@ def test_all_others_may_be_asked_for():
 
 
 def test_a_model_made_before_there_were_conditions_is_read():
-    older = {name: value for name, value in SETTINGS.items() if name != "conditions"} | {"dim": 64}
+    older = {name: value for name, value in SETTINGS.items() if "condition" not in name} | {"dim": 64}
     assert Encode.of(older) == Encode(**SETTINGS)
     assert Encode.of(SETTINGS | {"conditions": ["gain"], "dim": 64}).conditions == ["gain"]
 

@@ -30,7 +30,8 @@ CPU = torch.device("cpu")
 
 
 def encoder(folder: Path, **changes: object) -> Encoder:
-    settings = {"max_seconds": 1.0, "speed_perturbation": [], "conditions": [], "precision": "float32"} | changes
+    conditions = {"speed_perturbation": [], "conditions": [], "condition_draws": 1}
+    settings = {"max_seconds": 1.0, "precision": "float32"} | conditions | changes
     choice = BackboneChoice(backbone=str(folder), output_layer=None, trainable_layers=2, features="both")
     return Encoder.load(choice, Encode(**settings), CPU)
 
