@@ -6,7 +6,8 @@
 
 `POST /v1/predict` takes a recording, as the body or as the field `file` of a form, and the options of `emopipe predict`
 as a query; the rows of the answer are those of that command. `WS /v1/stream` takes samples of 16 bit, and sends the
-rows of `emopipe listen`. `GET /health` tells the model and how busy it is, `GET /openapi.json` describes all of it.
+rows of `emopipe listen`. `GET /health` tells the model and how busy it is, `GET /openapi.json` describes all of it, and
+`GET /` is a page that does the same for a file or the microphone of a browser.
 
 What is more than the limits is refused, as early as that is known: 413 for size, length and time, 429 where too many
 ask at a time. Nothing that is sent is written to a disk or to the log. SIGTERM ends the service once all that it has
