@@ -60,21 +60,30 @@ def _show_conditions(
     tested: Sequence[Mapping[tuple[str, str], pd.DataFrame]],
     sides: Sequence[Sequence[str]],
 ) -> None:
-    """Print the differences of the headline score under every condition that all runs were tested under."""
+    """Print the differences of the headline score under every condition that all runs were tested under, and in all."""
     shared = [one for one in tested[0] if all(one in own for own in tested)]
     name = "emotion" if len(_of_branch(runs[0]["emotion"], "audio")) else "vad"
     score = "uar" if name == "emotion" else "ccc.mean"
     if shared:
         print(f"\naudio under conditions: {score}\n{HEADER}")
-    for condition, level in shared:
-        tables = [
+    under = {
+        f"{condition} {level}": [
             _answered(_of_branch(run[name], "audio"), own[condition, level]).assign(model=str(i))
             for i, (run, own) in enumerate(zip(runs, tested, strict=True))
         ]
+        for condition, level in shared
+    }
+    if len(under) > 1:  # the answers of all as one test set, in which every utterance stands several times
+        under["all of these"] = [
+            table.assign(utterance=f"{condition}/" + table["utterance"])
+            for condition, tables in under.items()
+            for table in tables
+        ]
+    for condition, tables in under.items():
         target = TARGETS[name].of(pd.concat(tables))
         a, b = target.models[: len(sides[0])], target.models[len(sides[0]) :]
         if score in (found := target.differences(a, b)):
-            print(_line(f"{condition} {level}", found[score]))
+            print(_line(condition, found[score]))
 
 
 def _answered(predicted: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:

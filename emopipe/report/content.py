@@ -283,6 +283,12 @@ def _trust(results: Results) -> Iterator[Section]:
             "passed. Change: minus the score of the clean test set, on the same utterances. Unchanged: share of the "
             "answers that stay the same."
         )
+        if beside := found.get("beside_robuser"):
+            mean = {kind: f"{own['mean']:.1f}" for kind, own in beside.items()}
+            words.append(
+                f"Beside RobuSER's baseline on IEMOCAP, over {counted(len(beside['absolute']) - 1, 'condition')}, the mean "
+                f"corruption error is {mean['absolute']}, the relative one {mean['relative']}: below 100 is better."
+            )
         figures.append(
             Figure(
                 "robustness",

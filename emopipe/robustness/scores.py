@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from emopipe.conditions.catalogue import CONDITIONS
 from emopipe.recognition.abstention import Abstention
+from emopipe.robustness.reference import corruption_errors
 from emopipe.schemas.predictions import METADATA, PROBABILITY
 from emopipe.schemas.robustness import CLEAN
 from emopipe.scoring.paired import Difference
@@ -63,7 +64,7 @@ def scores(target: Target, conditions: list[tuple[str, str]]) -> dict[str, Any]:
         ``score``, ``change`` with the 95 % interval over speakers from ``low`` to ``high``, ``unchanged`` (share of the
         answers; of several dimensions the lowest), of a classification ``ece``, and where thresholds are published
         these and ``passed``; ``summary``: the number of ``tested`` and ``passed`` thresholds, and the mean change by
-        group of conditions
+        group of conditions; of IEMOCAP ``beside_robuser``: :func:`emopipe.robustness.reference.corruption_errors`
     """
     headline = "uar" if isinstance(target, EmotionTarget) else "ccc.mean"
     clean = target.scores(_model(*CLEAN))
@@ -73,6 +74,7 @@ def scores(target: Target, conditions: list[tuple[str, str]]) -> dict[str, Any]:
     every = [(CONDITIONS[name].group, one) for name, levels in found.items() for one in levels.values()]
     judged = [one["passed"] for _, one in every if "passed" in one]
     groups = dict.fromkeys(group for group, _ in every)
+    beside = corruption_errors(target, conditions)
     return {
         "score": headline,
         "clean": {"score": clean[headline]} | ({"ece": clean["ece"]} if "ece" in clean else {}),
@@ -84,7 +86,7 @@ def scores(target: Target, conditions: list[tuple[str, str]]) -> dict[str, Any]:
                 group: float(np.mean([one["change"] for own, one in every if own == group])) for group in groups
             },
         },
-    }
+    } | ({"beside_robuser": beside} if beside else {})
 
 
 def _condition(target: Target, headline: str, name: str, level: str) -> dict[str, Any]:

@@ -162,6 +162,13 @@ def test_robustness_is_compared_where_all_runs_were_tested(revisions, capsys):
         own = revisions[name][ANSWERS].query("condition == 'white_noise'").set_index("utterance")["emotion"]
         assert float(shown) == pytest.approx(balanced_accuracy_score(truth[own.index], own), abs=1e-4)
     assert line.startswith("white_noise 20dB ")
+    revisions["b1"][ANSWERS] = under(table, emotions, suite)
+    call(compare, "a0", "b1")
+    last = capsys.readouterr().out.splitlines()[-1]
+    for name, shown in zip(("a0", "b1"), last.removeprefix("all of these").split()[:2], strict=True):
+        own = revisions[name][ANSWERS].query("condition != 'clean'")
+        expected = balanced_accuracy_score(truth[own["utterance"]], own["emotion"])  # of all answers together
+        assert float(shown) == pytest.approx(expected, abs=1e-4)
 
 
 def test_robustness_of_regressions_is_compared_by_the_mean_of_the_targets(revisions, capsys):

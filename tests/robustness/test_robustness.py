@@ -15,11 +15,13 @@ from sklearn.metrics import recall_score
 
 from emopipe import Recognizer
 from emopipe.conditions import catalogue
+from emopipe.conditions.catalogue import levels_of
 from emopipe.io.errors import UserError
 from emopipe.recognition.abstention import Abstention
 from emopipe.robustness import sounds
 from emopipe.robustness.answers import OtherSpeakers
 from emopipe.robustness.parameters import Robustness
+from emopipe.robustness.reference import BASELINE
 from emopipe.robustness.scores import scores, target_of, unknown
 from emopipe.schemas.manifest import DIMENSIONS
 from emopipe.schemas.robustness import ANSWERS, CLEAN, SOUND_ANSWERS
@@ -48,6 +50,38 @@ def changed(values, share, generator):
     """Return answers of which a share is another one."""
     others = generator.choice(["anger", "joy", "sadness"], len(values))
     return np.where(generator.random(len(values)) < share, others, values)
+
+
+FOUR = ["anger", "happiness", "neutral", "sadness"]
+
+
+def of_four(share, truth, generator):
+    """Return answers of which a share is drawn anew, with probabilities."""
+    own = np.where(generator.random(len(truth)) < share, generator.choice(FOUR, len(truth)), truth)
+    return pd.DataFrame({"emotion": own} | {f"p_{label}": np.where(own == label, 0.7, 0.1) for label in FOUR})
+
+
+def test_errors_on_iemocap_stand_beside_those_of_the_published_baseline():
+    generator = np.random.default_rng(5)
+    truth = generator.choice(FOUR, 200)
+    suite = [*levels_of(["gaussian_noise", "mp3", "opus"]), ("clipping", "20%")]
+    answers = {CLEAN: of_four(0.2, truth, generator)}
+    answers |= {one: of_four(0.5, truth, generator) for one in suite}
+    found = scores(target_of(rows(200, emotion=truth).assign(corpus="iemocap"), answers), suite)["beside_robuser"]
+    wrong = {one: 100 * np.mean(own["emotion"] != truth) for one, own in answers.items()}
+    noise = [wrong["gaussian_noise", level] for level in ("30dB", "20dB", "10dB")]
+    mp3 = [wrong["mp3", level] for level in ("32kbps", "16kbps", "8kbps")]
+    absolute = {"gaussian_noise": 100 * sum(noise) / 93.08, "mp3": 100 * sum(mp3) / 76.64}
+    gained = {"gaussian_noise": sum(noise) - 3 * wrong[CLEAN], "mp3": sum(mp3) - 3 * wrong[CLEAN]}
+    relative = {"gaussian_noise": 100 * gained["gaussian_noise"] / 28.16, "mp3": 100 * gained["mp3"] / 11.72}
+    for kind, expected in (("absolute", absolute), ("relative", relative)):
+        assert found[kind] == pytest.approx(expected | {"mean": np.mean(list(expected.values()))}, abs=1e-6)
+    other = scores(target_of(rows(200, emotion=truth), answers), suite)
+    assert "beside_robuser" not in other  # another corpus
+
+
+def test_the_published_errors_are_those_of_conditions_that_there_are():
+    assert {(name, level) for name, levels in BASELINE.items() for level in levels} == set(levels_of(list(BASELINE)))
 
 
 def test_scores_of_emotions_are_those_of_the_conditions_and_changes_those_of_the_same_utterances():
