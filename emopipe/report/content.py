@@ -286,8 +286,8 @@ def _trust(results: Results) -> Iterator[Section]:
         if beside := found.get("beside_robuser"):
             mean = {kind: f"{own['mean']:.1f}" for kind, own in beside.items()}
             words.append(
-                f"Beside RobuSER's baseline on IEMOCAP, over {counted(len(beside['absolute']) - 1, 'condition')}, the mean "
-                f"corruption error is {mean['absolute']}, the relative one {mean['relative']}: below 100 is better."
+                f"Beside RobuSER's baseline on IEMOCAP, over {counted(len(beside['absolute']) - 1, 'condition')}: mean "
+                f"corruption error {mean['absolute']}, relative {mean['relative']}; below 100 is better."
             )
         figures.append(
             Figure(
