@@ -74,7 +74,8 @@ def write_answers(
     for kind in sounds.KINDS:
         path = table_of(folder, SOUNDS, kind)
         if not path.is_file():
-            write_csv(_table(recognizer, sounds.clips(kind, seed, speech)), path, FORMAT)
+            found = sounds.clips(kind, seed, speech, set(test["language"]))
+            write_csv(_table(recognizer, found), path, FORMAT)
 
 
 def _table(recognizer: Recognizer, waveforms: Iterable[np.ndarray]) -> pd.DataFrame:

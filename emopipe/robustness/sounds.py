@@ -1,19 +1,20 @@
 """Sounds without an emotion: what does a model answer to what is no speech?
 
-They are made here, so that anyone has them: silence, noise, tones, chords as of music, a hum as of a machine; and the
-test set itself, played backwards, which has the voices and the room but no words. A model that knows its limits is less
-sure of them than of speech.
+They are made here, so that anyone has them: silence, noise, tones, chords as of music, a hum as of a machine; the test
+set itself, played backwards, which has the voices and the room but no words; and speech in other languages. A model
+that knows its limits is less sure of them than of what it was made for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
 from emopipe.conditions.amplitude import rms
 from emopipe.conditions.condition import SAMPLE_RATE, generator_of
 from emopipe.conditions.noise import pink_noise
+from emopipe.robustness.languages import spoken
 
 CLIPS = 20  # of each kind
 SECONDS = (1.0, 5.0)
@@ -56,17 +57,18 @@ def _machine(times: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 _MAKERS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "white_noise": _white_noise, "pink_noise": _pink_noise, "tone": _tone, "music": _music, "machine": _machine,
 }  # fmt: skip
-SILENCE, REVERSED = "silence", "reversed_speech"
-KINDS = (SILENCE, *_MAKERS, REVERSED)
+SILENCE, REVERSED, FOREIGN = "silence", "reversed_speech", "other_languages"
+KINDS = (SILENCE, *_MAKERS, REVERSED, FOREIGN)
 
 
-def clips(kind: str, seed: int, speech: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield :data:`CLIPS` sounds of a kind; of reversed speech as many as there is speech, at most.
+def clips(kind: str, seed: int, speech: Sequence[np.ndarray], languages: Collection[str] = ()) -> Iterator[np.ndarray]:
+    """Yield :data:`CLIPS` sounds of a kind, or about so many: of other languages one each.
 
     Args:
         kind: one of :data:`KINDS`
         seed: of what is drawn: length, level, pitch
         speech: 16 kHz mono, float32 [samples] each, that is played backwards
+        languages: of the speech, by ISO 639 code, which are no other ones
 
     Yields:
         16 kHz mono, full scale ±1, float32 [samples]
@@ -75,13 +77,22 @@ def clips(kind: str, seed: int, speech: Sequence[np.ndarray]) -> Iterator[np.nda
         chosen = np.unique(np.linspace(0, len(speech) - 1, CLIPS).round().astype(int))  # from all of its speakers
         yield from (speech[number][::-1].copy() for number in chosen)
         return
+    if kind == FOREIGN:
+        for number, sound in enumerate(spoken(seed, languages)):
+            level = 10 ** (generator_of(seed, kind, "", str(number)).uniform(*LEVELS) / 20)
+            yield _scaled(sound, level)
+        return
     for number in range(CLIPS):
         generator = generator_of(seed, kind, "", str(number))
         times = np.arange(round(generator.uniform(*SECONDS) * SAMPLE_RATE)) / SAMPLE_RATE
-        level = 10 ** (generator.uniform(*LEVELS) / 20)
         if kind == SILENCE:
             yield np.zeros(len(times), np.float32)
-            continue
-        sound = _MAKERS[kind](times, generator)
-        sound *= level / rms(sound)
-        yield (sound / max(1.0, np.abs(sound).max())).astype(np.float32)
+        else:
+            level = 10 ** (generator.uniform(*LEVELS) / 20)
+            yield _scaled(_MAKERS[kind](times, generator), level)
+
+
+def _scaled(sound: np.ndarray, level: float) -> np.ndarray:
+    """Return a sound of an RMS, softer where it would leave full scale."""
+    scaled = sound * (level / rms(sound))
+    return (scaled / max(1.0, np.abs(scaled).max())).astype(np.float32)

@@ -182,6 +182,16 @@ def test_what_is_no_recording_is_told_in_a_sentence(page, speech, name):
     assert page.text("problem") == "" and len(page.rows()) > 3
 
 
+def test_what_the_browser_cannot_read_the_service_may(site, page, predicted, speech):
+    content = audio((speech[0] * 32767).astype(np.int16), speech[1], "AU")
+    page.drop("speech.au", content)
+    if site[0] == "browser":
+        assert page.text("problem").startswith("speech.au: this browser reads no sound from it")
+    else:
+        (expected,) = predicted([content])
+        agree("service", page.rows(), expected)
+
+
 def test_silence_gets_no_answer(page):
     page.drop("silence.wav", audio(np.zeros(12_000, np.int16), 16_000, "WAV"))
     assert page.text("summary").startswith("No answer: ") and page.rows()["status"].tolist() == ["no_speech"]

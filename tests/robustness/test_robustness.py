@@ -20,6 +20,7 @@ from emopipe.io.errors import UserError
 from emopipe.recognition.abstention import Abstention
 from emopipe.robustness import sounds
 from emopipe.robustness.answers import OtherSpeakers
+from emopipe.robustness.languages import SENTENCES
 from emopipe.robustness.parameters import Robustness
 from emopipe.robustness.reference import BASELINE
 from emopipe.robustness.scores import scores, target_of, unknown
@@ -256,7 +257,7 @@ def test_a_killed_run_goes_on_with_the_conditions_that_are_left(tested, monkeypa
 def test_sounds_are_drawn_by_the_seed_and_lie_within_their_levels(kind):
     speech = [np.arange(400 + i, dtype=np.float32) / 1000 for i in range(50)]
     found, again = list(sounds.clips(kind, 1, speech)), list(sounds.clips(kind, 1, speech))
-    assert len(found) == sounds.CLIPS
+    assert len(found) == (len(SENTENCES) if kind == sounds.FOREIGN else sounds.CLIPS)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == np.float32 and np.isfinite(one).all() and np.abs(one).max() <= 1
@@ -270,6 +271,13 @@ def test_sounds_are_drawn_by_the_seed_and_lie_within_their_levels(kind):
     low, high = sounds.LEVELS
     assert all(low - 0.01 < level < high + 0.01 for level in levels) or (kind == sounds.SILENCE and max(levels) < -200)
     assert all(16_000 <= len(one) <= 5 * 16_000 for one in found)
+
+
+def test_the_language_of_the_test_set_is_no_other_one():
+    speech = [np.ones(400, np.float32)]
+    everything, others = (list(sounds.clips(sounds.FOREIGN, 1, speech, known)) for known in ((), {"de", "", "xx"}))
+    assert len(others) == len(everything) - 1
+    assert len({len(one) for one in everything}) > 15  # each is spoken in its own way
 
 
 def test_how_well_sounds_are_told_from_speech_is_the_share_of_pairs_in_their_order():
