@@ -19,10 +19,10 @@ from filelock import FileLock, Timeout
 
 from emopipe.io.errors import UserError
 from emopipe.sweeps.engines import Engine, Local, Ray
-from emopipe.sweeps.job import Job
+from emopipe.sweeps.job import Job, Watch
 from emopipe.sweeps.preparation import preparations, preparing, unaffected
 from emopipe.sweeps.project import SWEEPS, Project
-from emopipe.sweeps.runs import expand, parsed
+from emopipe.sweeps.runs import Run, expand, parsed
 from emopipe.sweeps.schedule import Grid, Table, carry_out
 from emopipe.sweeps.search import Search
 
@@ -46,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", default="dev.uar", help="search: key in metrics/audio/metrics.json, e.g. dev.ccc.mean"
     )
+    parser.add_argument("--prune", action="store_true", help="search: stop a run whose score on dev is, at some epoch, "
+        "below what half of the others had there")  # fmt: skip
     parser.add_argument("--seed", type=int, default=42, help="search: of what is drawn")
 
 
@@ -99,23 +101,25 @@ def _run(arguments: argparse.Namespace, project: Project) -> None:
         preparation = preparing(arguments.name, fixed, stages) if stages else None
         search = source = Search(
             arguments.name, arguments.words, arguments.metric, arguments.search, arguments.seed, folder, preparation,
-            project.commit, project.names(),
+            project.commit, project.names(), arguments.prune,
         )  # fmt: skip
         project.check(search.corners())
         done = search.done()
         print(f"{arguments.name}: {arguments.search} runs, of which {len(done)} are done")
         table = Table(folder, [], done)
-    bundle = project.bundle()
+    bundle, committed = project.bundle(), "" if search is None else project.content(search.curve)
+
+    def job(run: Run) -> Job:
+        watch = None if search is None or run.stages else Watch(search.curve, committed, search.medians())
+        return Job(run, project.commit, configuration, cache, limit, watch)
+
     engine: Engine = (
         Ray(bundle, arguments.on, arguments.name, arguments.cpus, arguments.gpus)
         if on_cluster
         else Local(bundle, folder, arguments.jobs)
     )
     try:
-        carry_out(
-            source, engine, project, lambda run: Job(run, project.commit, configuration, cache, limit), table,
-            arguments.retries,
-        )  # fmt: skip
+        carry_out(source, engine, project, job, table, arguments.retries)
     finally:
         engine.close()
     if search is not None and (best := search.best()):

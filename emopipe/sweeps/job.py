@@ -32,6 +32,15 @@ SHOWN = 300  # characters of a reason
 
 
 @dataclass(frozen=True)
+class Watch:
+    """By what a run is stopped that scores less on dev than others did."""
+
+    curve: str  # as DVCLive writes it, within the clone: a line for every epoch, the score last
+    committed: str  # its content in the commit: that of another run, until this one trains
+    medians: tuple[float, ...]  # by epoch, below which the best score so far is too low; empty: none is
+
+
+@dataclass(frozen=True)
 class Job:
     """What is to be run."""
 
@@ -40,6 +49,7 @@ class Job:
     configuration: str  # of DVC, beside what Git tracks
     cache: str | None  # DVC's; None: this machine's own, filled from the remote and sent to it
     limit: float | None  # seconds
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,8 @@ class Outcome:
     reason: str = ""  # why it failed
     late: bool = False  # whether because of the limit
     log: bytes = b""
+    pruned: bool = False  # whether because others had scored more
+    curve: tuple[float, ...] = ()  # the score of every epoch, where the job has a watch
 
 
 def carry_out(job: Job, source: bytes, folder: Path, stop: Event | None = None) -> Outcome:
@@ -73,27 +85,68 @@ def carry_out(job: Job, source: bytes, folder: Path, stop: Event | None = None) 
             [sys.executable, "-m", "emopipe.sweeps.job", str(folder), str(os.getpid())],
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=_environment(),
         )  # fmt: skip
+        watching = Watching(job.watch, folder / "clone")
         try:
-            late = _wait(process, job.limit, stop or Event())
+            late = _wait(process, job.limit, stop or Event(), watching)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     seconds, printed = time.monotonic() - began, (folder / LOG).read_bytes()
+    if watching.reason:
+        curve = watching.scores()
+        shutil.rmtree(folder)
+        return Outcome(None, {}, seconds, node(), watching.reason, log=printed, pruned=True, curve=curve)
     if process.returncode or late:
         reason = f"took longer than {job.limit:g} s" if late else _reason(printed.decode("utf-8", "replace"))
         return Outcome(None, {}, seconds, node(), reason, late, printed)
     scores = folder / "clone" / SCORED
     found = json.loads(scores.read_text(encoding="utf-8")) if scores.is_file() else {}
-    outcome = Outcome((folder / RESULT).read_bytes(), found, seconds, node(), log=printed)
+    bundle, curve = (folder / RESULT).read_bytes(), watching.scores()
+    outcome = Outcome(bundle, found, seconds, node(), log=printed, curve=curve)
     shutil.rmtree(folder)
     return outcome
 
 
-def _wait(process: subprocess.Popen[bytes], limit: float | None, stop: Event) -> bool:
+class Watching:
+    """Looks at the scores of a run while it trains."""
+
+    def __init__(self, watch: Watch | None, clone: Path) -> None:
+        """Begin; without a watch there is nothing to see."""
+        self._watch = watch
+        self._file = clone / watch.curve if watch else clone
+        self.reason = ""  # why the run is to be stopped
+
+    def scores(self) -> tuple[float, ...]:
+        """Return the score of every epoch that there is."""
+        if self._watch is None:
+            return ()
+        try:
+            content = self._file.read_text(encoding="utf-8")
+        except OSError:  # DVC has removed it, and the training has not begun
+            return ()
+        if content == self._watch.committed:
+            return ()
+        with suppress(ValueError):  # a line that is half written
+            return tuple(float(line.split("\t")[-1]) for line in content.splitlines()[1:])
+        return ()
+
+    def is_lost(self) -> bool:
+        """Return whether the best score so far is below the median of the other runs at that epoch."""
+        if self._watch is None or not self._watch.medians:
+            return False
+        found = self.scores()[: len(self._watch.medians)]
+        if not found or not max(found) < self._watch.medians[len(found) - 1]:
+            return False
+        median = self._watch.medians[len(found) - 1]
+        self.reason = f"{max(found):.4f} at most after epoch {len(found)}, where half of the others had {median:.4f}"
+        return True
+
+
+def _wait(process: subprocess.Popen[bytes], limit: float | None, stop: Event, watching: Watching) -> bool:
     """Wait for a process to end, or to be stopped; return whether it took too long."""
     end = math.inf if limit is None else time.monotonic() + limit
-    while not stop.is_set():
+    while not stop.is_set() and not watching.is_lost():
         left = min(INTERVAL, end - time.monotonic())
         if left <= 0:
             return True

@@ -126,6 +126,11 @@ class Project:
             file.write_bytes(bundle)
             _git("fetch", "--quiet", "--no-auto-gc", str(file), f"+{reference}:{reference}")
 
+    def content(self, path: str) -> str:
+        """Return the content of a file in the commit; an empty text where it has none."""
+        done = subprocess.run(["git", "show", f"{self.commit}:{path}"], capture_output=True, text=True)  # noqa: S603, S607
+        return "" if done.returncode else done.stdout
+
     @cached_property
     def _committed(self) -> str:
         """The parameters of the last commit, as they stand in the file; every run changes some of them."""

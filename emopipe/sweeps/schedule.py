@@ -29,11 +29,11 @@ class Entry:
     run: str
     parameters: str
     stages: str  # of a run that prepares others
-    state: str = "waiting"  # waiting | running | done | failed
+    state: str = "waiting"  # waiting | running | done | failed | pruned
     tries: int = 0
     seconds: float | None = None  # of the last try
     machine: str = ""
-    reason: str = ""  # why it failed
+    reason: str = ""  # why it failed, or was stopped
 
 
 class Table:
@@ -52,13 +52,13 @@ class Table:
         self._write()
 
     def set(self, run: Run, state: str, outcome: Outcome | None = None) -> None:
-        """Write down that a run is running, done or failed, and say so where it has ended."""
+        """Write down that a run is running, done, failed or pruned, and say so where it has ended."""
         entry = self._entry(run)
         entry.state = state
         entry.tries += state == "running"
         if outcome is not None:
             entry.seconds, entry.machine, entry.reason = round(outcome.seconds, 1), outcome.machine, outcome.reason
-            ended = sum(entry.state in ("done", "failed") for entry in self.entries.values())
+            ended = sum(entry.state in ("done", "failed", "pruned") for entry in self.entries.values())
             print(
                 f"{ended:4}/{len(self.entries)}  {run.name}: {state} after {outcome.seconds:.0f} s on {outcome.machine}"
                 f"{': ' if outcome.reason else ''}{outcome.reason}",
@@ -161,7 +161,9 @@ def carry_out(
         for future in wait(running, INTERVAL, FIRST_COMPLETED).done:
             run, outcome = running.pop(future), _outcome(future)
             table.keep_log(run, outcome.log)
-            if outcome.bundle is None:
+            if outcome.pruned:
+                table.set(run, "pruned", outcome)
+            elif outcome.bundle is None:
                 again = not outcome.late and table.tries(run) <= retries
                 table.set(run, "failed", outcome)
                 if again:

@@ -7,7 +7,9 @@ import math
 from collections import deque
 from collections.abc import Container, Sequence
 from hashlib import sha256
+from itertools import count, takewhile
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from emopipe.io.errors import UserError
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from optuna import Study
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 JOURNAL = "study.jsonl"  # in the sweep's folder
+CURVES = "metrics/audio/plots/metrics/dev"  # of each score on dev, an epoch a line
+FEWEST = 5  # runs that a median is taken of; that of Optuna's own
 NAME = "emopipe_run"  # the attribute of a trial that holds the name of its run; one without was not begun
 
 
@@ -34,7 +38,7 @@ class Search:
 
     def __init__(
         self, sweep: str, words: Sequence[str], metric: str, trials: int, seed: int, folder: Path,
-        preparation: Run | None, commit: str, taken: Container[str],
+        preparation: Run | None, commit: str, taken: Container[str], prune: bool = False,
     ) -> None:  # fmt: skip
         """Open the study, or begin it.
 
@@ -48,6 +52,8 @@ class Search:
             preparation: what no drawn parameter acts on; the runs wait for it
             commit: that the runs start from
             taken: names that no new run may have, as those of the experiments there are
+            prune: whether a run is stopped whose best score so far is below the median of those that were scored, at
+                the same epoch (Golovin et al., "Google Vizier", KDD 2017)
 
         Raises:
             UserError: where Optuna is not installed, or nothing is to be drawn
@@ -65,7 +71,7 @@ class Search:
         if not self._drawn:
             raise UserError("nothing to search: no -S gives an interval or several values")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._state = optuna.trial.TrialState
+        self._state, self._open = optuna.trial.TrialState, optuna.trial.Trial
         storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
         digest = sha256(json.dumps([commit, metric, sorted(words)]).encode()).hexdigest()[:12]
         self._study: Study = optuna.create_study(
@@ -74,7 +80,8 @@ class Search:
         before = self._study.get_trials()
         self._study.sampler = optuna.samplers.TPESampler(seed=seed + len(before))  # goes on, not over, when resumed
         self._preparation, self._prepared = preparation, preparation is None
-        self._running: dict[str, int] = {}
+        self._prune = prune
+        self._running: dict[str, Trial] = {}
         left = [trial for trial in before if trial.state == self._state.RUNNING]  # of a search that was stopped
         self._again = deque(trial for trial in left if NAME in trial.user_attrs)
         for trial in left:
@@ -100,30 +107,53 @@ class Search:
 
     def next(self) -> Run | None:
         """Return what prepares the runs, then runs with parameters that are drawn, until there are enough."""
-        if len(self._running) + len(self._ended(self._state.COMPLETE, self._state.FAIL)) >= self._trials:
+        ended = self._ended(self._state.COMPLETE, self._state.FAIL, self._state.PRUNED)
+        if len(self._running) + len(ended) >= self._trials:
             return None
         if not self._prepared:
             run, self._preparation = self._preparation, None
             return run
         if self._again:
-            trial = self._again.popleft()
+            trial = self._open(self._study, self._again.popleft()._trial_id)
             name = trial.user_attrs[NAME]
         else:
             trial = self._study.ask(self._drawn)
             name = self._free(trial.number)
             trial.set_user_attr(NAME, name)
-        self._running[name] = trial.number
+        self._running[name] = trial
         return Run(name, (*self._fixed, *_words(trial.params)))
 
     def ended(self, run: Run, outcome: Outcome) -> None:
         """Tell the study how a run scored."""
         if run.stages:
             self._prepared = True
+            return
+        trial = self._running.pop(run.name)
+        for epoch, score in enumerate(outcome.curve):
+            trial.report(score, epoch)
+        if outcome.pruned:
+            self._study.tell(trial, state=self._state.PRUNED)
         elif outcome.bundle is None:
-            self._study.tell(self._running.pop(run.name), state=self._state.FAIL)
+            self._study.tell(trial, state=self._state.FAIL)
         else:
-            value = self._score(outcome.scores)
-            self._study.tell(self._running.pop(run.name), value)
+            self._study.tell(trial, self._score(outcome.scores))
+
+    @property
+    def curve(self) -> str:
+        """Return the file that holds the score by epoch, as the Trainer tracks it: of a mean the score itself."""
+        *_, name = [key for key in self._metric if key != "mean"]
+        return f"{CURVES}/{name}.tsv"
+
+    def medians(self) -> tuple[float, ...]:
+        """Return the median of the runs that were scored, by epoch, as far as there are enough of them."""
+        if not self._prune:
+            return ()
+        found = [trial.intermediate_values for trial in self._ended(self._state.COMPLETE)]
+        by_epoch = takewhile(
+            lambda scores: len(scores) >= FEWEST,
+            ([scores[epoch] for scores in found if epoch in scores] for epoch in count()),
+        )
+        return tuple(median(scores) for scores in by_epoch)
 
     def best(self) -> str | None:
         """Return the best run and its score in a sentence; None where no run has been scored."""
