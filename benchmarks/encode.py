@@ -68,7 +68,8 @@ class Ways:
         self.folder = folder
         self.backbone: Backbone = load(str(folder))
         self.clips = [torch.randn(SECONDS * SAMPLE_RATE) * 0.1 for _ in range(CLIPS)]
-        settings = Encode(max_seconds=SECONDS, speed_perturbation=[], conditions=[], precision="float32")
+        plain = {"speed_perturbation": [], "conditions": [], "condition_draws": 1}
+        settings = Encode(max_seconds=SECONDS, precision="float32", **plain)
         self.encoder = Encoder(self.backbone, TRAINABLE, settings, torch.device("cpu"))
         self.frames = len(self.backbone.front_end(self.clips[0]))
 

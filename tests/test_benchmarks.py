@@ -94,6 +94,7 @@ def test_the_command_is_compared_with_a_loop_and_its_memory_taken(small_corpus, 
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_fine_tuning_deals_speakers_goes_on_and_compares(tmp_path, folders, called, capsys):
     file = tmp_path / "predictions.csv"
     arguments = [

@@ -121,7 +121,7 @@ def test_what_an_edit_means_to_a_stage(copy, row):
     assert [stage for stage in before if before[stage] != after[stage]] == expected
 
 
-@pytest.mark.parametrize("row", ["a comment", "a loss", "PyTorch's version"])
+@pytest.mark.parametrize("row", ["a comment", "a loss", pytest.param("PyTorch's version", marks=pytest.mark.slow)])
 def test_what_an_edit_reruns(copy, row):
     with edited(copy.folder, row) as expected:
         assert copy.changed() == expected

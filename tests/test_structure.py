@@ -78,9 +78,10 @@ def test_every_stage_has_a_fingerprint_of_its_own():
 
 def test_imports_run_one_way():
     """Stages import the library, the library no stage; some packages know nothing of each other."""
+    tree = Tree()
     for package in PACKAGES:
         for path in (ROOT / "emopipe" / package).glob("*.py"):
-            reached = Tree().files(path)
+            reached = tree.files(path)
             assert not [file for file in reached if file.parts[0] == "stages"], path
             packages = {file.parts[1] for file in reached if len(file.parts) > 2}
             assert package not in STRANGERS or not packages & (set(STRANGERS) - {package}), path

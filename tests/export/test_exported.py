@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -70,6 +71,23 @@ def test_a_folder_for_transformers(pipeline, tmp_path, monkeypatch):
     assert str(pipeline) not in card.text + (target / "config.json").read_text()
     with pytest.raises(SystemExit, match="error: --precision int8: what is written for transformers is in float32"):
         exported(monkeypatch, pipeline, target, "--to", "huggingface", "--precision", "int8")
+
+
+def test_a_folder_without_code_where_a_class_of_the_library_is_the_model(small_corpus, folders, tmp_path, monkeypatch):
+    place = tmp_path / "repository"
+    shutil.copytree(small_corpus, place)
+    linear = {"model.features": "finetuned", "model.head": "linear", "model.ensemble_size": 1, "train.epochs": 1}
+    train_small(place, folders("wav2vec2"), linear | {"model.trainable_layers": 1})
+    target = tmp_path / "exported"
+    report = exported(monkeypatch, place, target, "--to", "huggingface")
+    assert report["mean_difference"] < 5e-3
+    assert made(target).keys() == {
+        "README.md", "config.json", "export.json", "model.safetensors", "preprocessor_config.json",
+    }  # fmt: skip
+    config = json.loads((target / "config.json").read_text())
+    assert config["architectures"] == ["Wav2Vec2ForSequenceClassification"] and "auto_map" not in config
+    card = ModelCard.load(target / "README.md")
+    assert "trust_remote_code" not in card.text and "cut longer ones, which the class does not" in card.text
 
 
 def test_what_does_not_answer_alike_leaves_no_folder(pipeline, tmp_path, monkeypatch):

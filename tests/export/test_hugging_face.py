@@ -14,12 +14,14 @@ from helpers.clips import clip
 
 FLIP = 5e-4  # a value of a layer that lies between two numbers of float16 may be rounded to the other one
 CLIPS = [clip(length, length).numpy() for length in (400, 719, 9_000, 30_000)]
-FAMILIES = [
+NETWORKS = [
     ("whisper", {}),
     *((family, changes) for family in CONVOLUTIONAL if family != "data2vec-audio" for changes in ({}, LARGE_LAYOUT)),
     ("data2vec-audio", {}),
     ("wavlm", {"max_bucket_distance": 12, "num_buckets": 16}),
 ]
+QUICK = [NETWORKS[0], ("hubert", LARGE_LAYOUT), NETWORKS[-1]]
+FAMILIES = [one if one in QUICK else pytest.param(*one, marks=pytest.mark.slow) for one in NETWORKS]
 HEADS = [
     ("concat", "mean", "linear"),
     ("concat_means", "attentive_statistics", "tanh"),

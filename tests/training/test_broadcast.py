@@ -19,6 +19,8 @@ from emopipe.training import broadcast
 broadcast.PIECE = 1000
 distributed.init_process_group("gloo")
 broadcast.share(Path("work"))
+distributed.barrier()
+distributed.destroy_process_group()  # not by the end of the interpreter, while others still speak
 """
 FILES = {"a/history.json": b"[1]", "a/weights": bytes(range(256)) * 20, "empty": b""}
 

@@ -117,7 +117,7 @@ print(found.epochs, len(own.tracker.history))
 """
 
 
-@pytest.mark.parametrize("refit", ["all_epochs", "best_epoch"])
+@pytest.mark.parametrize("refit", ["all_epochs", pytest.param("best_epoch", marks=pytest.mark.slow)])
 def test_members_that_are_trained_side_by_side_are_those_of_one_after_the_other(tmp_path, refit):
     said = []
     for processes in (1, 2):
