@@ -84,6 +84,18 @@ def test_other_precisions_may_move_by_a_point():
         assert found.is_enough(exact=False) == enough
 
 
+def test_one_label_of_a_small_test_set_may_be_another_if_the_rest_is_alike():
+    truth = np.repeat(LABELS, 10)  # one label makes more than three points of UAR
+    before = np.array([[name == label for label in LABELS] for name in truth], dtype=float) * 0.8 + 0.1
+    before[:2] = [0.34, 0.33, 0.33]
+    for changed, noise, enough in ((1, 0.0, True), (2, 0.0, False), (1, 0.02, False)):
+        after = before + noise * np.array([1, -0.5, -0.5])
+        after[:changed] = [0.33, 0.34, 0.33]
+        found = of_probabilities(before, after, LABELS, emotions(truth))
+        assert found.changed_labels == changed and abs(found.after - found.before) > 0.03
+        assert found.is_enough(exact=False) == enough
+
+
 def test_a_score_that_rises_is_another_model_too():
     truth = np.repeat(LABELS, 20)
     right = np.array([[name == label for label in LABELS] for name in truth], dtype=float)
