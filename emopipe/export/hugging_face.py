@@ -136,16 +136,13 @@ def _stock(recognizer: Recognizer, shared: Mapping[str, Any]) -> PreTrainedModel
     model = getattr(transformers, STOCK[config.model_type])(config)
     base = model.base_model
     for name, part in (
-        ("feature_extractor", base.feature_extractor), ("projection", base.feature_projection),
+        ("convolutions", base.feature_extractor), ("projection", base.feature_projection),
         ("positions", base.encoder.pos_conv_embed),
     ):  # fmt: skip
-        part.load_state_dict(backbone.front["convolutions" if name == "feature_extractor" else name].state_dict())
+        part.load_state_dict(backbone.front[name].state_dict())
     blocks, norm = _blocks(backbone, member.blocks)
     base.encoder.layers.load_state_dict(blocks.state_dict())
-    if norms_last(config):
-        base.encoder.layer_norm.load_state_dict(norm.state_dict())
-    else:
-        base.encoder.layer_norm.load_state_dict(backbone.front["norm"].state_dict())
+    base.encoder.layer_norm.load_state_dict((norm if norms_last(config) else backbone.front["norm"]).state_dict())
     with torch.no_grad():
         model.projector.weight.copy_(torch.eye(backbone.dim))
         model.projector.bias.zero_()

@@ -123,9 +123,8 @@ class EmopipeForAudioClassification(PreTrainedModel):
 
     def _answer(self, clip: Tensor) -> Tensor:
         """Map one clip, [samples], to the mean output of the members, [1, outputs]."""
-        x, layers, bias = self.front(clip)[None], [], None
-        frames = halved(x)
-        layers.append(statistics(x))
+        x, bias = self.front(clip)[None], None
+        frames, layers = halved(x), [halved(statistics(x))]
         for depth, block in enumerate(self.blocks, 1):
             if self.config.features == "tuned_layers" and depth == self.first_trained + 1:
                 x = frames
@@ -135,7 +134,6 @@ class EmopipeForAudioClassification(PreTrainedModel):
             trained = self.config.features == "tuned_layers" and depth > self.first_trained
             own = statistics(self.norm(x) if depth == self.config.depth else x)
             layers.append(own if trained else halved(own))
-        layers[0] = halved(layers[0])
         bias = bias if self.first_trained else None  # blocks from the first one on make their own
         found = [member(frames, torch.stack(layers, 2), bias) for member in self.members]
         return torch.stack(found, 1).mean(1)

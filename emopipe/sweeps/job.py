@@ -136,9 +136,9 @@ class Watching:
         if self._watch is None or not self._watch.medians:
             return False
         found = self.scores()[: len(self._watch.medians)]
-        if not found or not max(found) < self._watch.medians[len(found) - 1]:
-            return False
         median = self._watch.medians[len(found) - 1]
+        if not found or not max(found) < median:
+            return False
         self.reason = f"{max(found):.4f} at most after epoch {len(found)}, where half of the others had {median:.4f}"
         return True
 

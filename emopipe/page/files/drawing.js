@@ -46,7 +46,7 @@ export function draw(canvas, { peaks, seconds, rows, bars, scale, at }) {
   for (const row of rows) {
     row.values.forEach((value, i) => {
       if (value === null) return;
-      const own = row.line ?? i, from = x(row.start), to = Math.max(from + 2, x(row.end ?? seconds) - 1);
+      const own = row.colour ?? i, from = x(row.start), to = Math.max(from + 2, x(row.end ?? seconds) - 1);
       pen.fillStyle = pen.strokeStyle = row.abstained ? colour("none") : colour(`c${own % 8}`);
       if (bars) {
         pen.globalAlpha = row.abstained ? 0.45 : 0.85;
@@ -92,6 +92,11 @@ function drawWave(pen, peaks, seconds, rows, { width, wave, x, colour }) {
     const middle = wave / 2, half = wave / 2 - 2;
     pen.fillRect(column, middle - half * Math.min(1, high), 1, Math.max(1, half * (Math.min(1, high) - Math.max(-1, low))));
   }
+}
+
+/** Return the time that a place of the picture stands for, in seconds. */
+export function timeAt(canvas, place, seconds) {
+  return Math.max(0, seconds * (place - LEFT) / (canvas.clientWidth - LEFT - 1));
 }
 
 /** Return a time as minutes and seconds. */

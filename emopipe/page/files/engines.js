@@ -39,8 +39,8 @@ export class Service {
   }
 
   open(rate, way, take) {
-    const mode = way.mode === "auto" ? "speech" : way.mode; // nobody knows yet how long it will be
-    const query = new URLSearchParams({ rate, ...Object.fromEntries(options({ ...way, mode })) });
+    const query = options(way);
+    query.set("rate", rate);
     const address = new URL(`v1/stream?${query}`, document.baseURI.replace(/^http/, "ws"));
     const socket = new WebSocket(address, this.token ? ["emopipe", `emopipe.token.${encoded(this.token)}`] : []);
     const opened = new Promise((resolve) => socket.addEventListener("open", resolve));
@@ -83,8 +83,7 @@ export class Browser {
   }
 
   open(rate, way, take) {
-    const mode = way.mode === "auto" ? "speech" : way.mode;
-    return this.#job("begin", { rate, ...way, mode }, [], take);
+    return this.#job("begin", { rate, ...way }, [], take);
   }
 
   #job(kind, message, moved, take, progress) {

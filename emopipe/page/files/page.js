@@ -1,7 +1,7 @@
 /* The page: a recording or the microphone in, its emotions along time out. */
 
 import { csv, textGrid } from "./documents.js";
-import { clock, draw } from "./drawing.js";
+import { clock, draw, timeAt } from "./drawing.js";
 import { Browser, Service, TokenError } from "./engines.js";
 import { joined } from "./resampling.js";
 import { Microphone, Peaks, decoded, wav } from "./sound.js";
@@ -69,8 +69,7 @@ function listen() {
   });
   $("player").addEventListener("timeupdate", picture);
   $("picture").addEventListener("click", ({ offsetX }) => {
-    const share = (offsetX - 30) / ($("picture").clientWidth - 31);
-    if (shown?.ended) play(Math.max(0, share) * shown.seconds);
+    if (shown?.ended) play(timeAt($("picture"), offsetX, shown.seconds));
   });
   $("csv").addEventListener("click", () => save("csv", "text/csv", csv(shown.name, shown.rows)));
   $("textgrid").addEventListener("click", () => save("TextGrid", "text/plain", textGrid(shown.rows, shown.seconds)));
@@ -148,23 +147,23 @@ async function record() {
   try {
     const pieces = [];
     let live = null;
-    const own = microphone = await Microphone.open((samples) => {
-      pieces.push(samples);
-      if (!live) return;
+    const add = (samples) => {
       live.peaks.push(samples);
       live.seconds += samples.length / live.rate;
       job?.push(samples);
+    };
+    const own = microphone = await Microphone.open((samples) => {
+      pieces.push(samples);
+      if (!live) return;
+      add(samples);
       picture();
     });
-    const { rate } = own;
+    const { rate } = own, { mode, window } = way();
     live = { name: "microphone", file: null, samples: null, rate, seconds: 0, peaks: new Peaks(rate), rows: [], ended: false, pieces };
     shown = live;
-    job = engine.open(rate, way(), (row) => take(live, row));
-    for (const piece of pieces.slice()) { // that came before
-      live.peaks.push(piece);
-      live.seconds += piece.length / rate;
-      job.push(piece);
-    }
+    const streamed = { mode: mode === "auto" ? "speech" : mode, window }; // nobody knows yet how long it will be
+    job = engine.open(rate, streamed, (row) => take(live, row));
+    pieces.slice().forEach(add); // that came before
     press(true);
     say("Recording.");
     render();
@@ -280,7 +279,7 @@ function picture() {
     const place = facts.labels ? facts.labels.indexOf(row.emotion) : -1;
     const found = facts.labels ? [row.confidence] : facts.targets.map((name) => row[name]);
     const kind = place < 0 ? null : place;
-    return { ...row, colour: kind, line: kind, values: found, abstained: row.status === "abstained", text: row.emotion ?? "" };
+    return { ...row, colour: kind, values: found, abstained: row.status === "abstained", text: row.emotion ?? "" };
   });
   const classes = Boolean(facts.labels);
   draw($("picture"), { ...shown, rows, bars: classes, scale: classes ? [0, 1] : [1, 5], at: shown.ended ? at : null });
