@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -25,6 +26,11 @@ FIRST = ["test_pipeline.py", "test_leakage.py", "test_training.py", "test_pipeli
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest, and with two others while the one clone is made that both need."""
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+def pytest_collection_finish():
+    """Keep the collector, which every training calls, from looking through all that was imported."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ class Copy:
     def changed(self) -> list[str]:
         """Let the code stage run, and return the stages that DVC would run then, in order."""
         self.run("dvc", "repro", "--quiet", "--single-item", "code")
-        return [stage for stage in OUTPUTS if stage in json.loads(self.run("dvc", "status", "--json"))]
+        changed = json.loads(self.run("dvc", "status", "--json"))
+        return [stage for stage in OUTPUTS if stage in changed]
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +114,13 @@ def fingerprints(folder: Path) -> dict[str, str]:
     return {stage: tree.fingerprint(stage) for stage in OUTPUTS if stage != "code"}
 
 
+@pytest.fixture(scope="module")
+def before(copy) -> dict[str, str]:
+    return fingerprints(copy.folder)
+
+
 @pytest.mark.parametrize("row", TABLE)
-def test_what_an_edit_means_to_a_stage(copy, row):
-    before = fingerprints(copy.folder)
+def test_what_an_edit_means_to_a_stage(copy, before, row):
     with edited(copy.folder, row) as expected:
         after = fingerprints(copy.folder)
     assert [stage for stage in before if before[stage] != after[stage]] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import re
@@ -48,6 +49,7 @@ def run_stage(stage: Callable[[], None]) -> None:
     they end.
     """
     forget_leftovers()
+    gc.freeze()  # what was imported stays; Accelerate looks for what does not, with every training
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & set(os.environ):

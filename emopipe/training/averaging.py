@@ -12,12 +12,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emopipe.io.outputs import atomic_write
+from emopipe.training.sharding import divided_as, whole
 
 FILE = "averaged.safetensors"
 
@@ -33,33 +33,36 @@ class WeightAverage(TrainerCallback):
             steps: of the whole training
         """
         self.first = steps - round(share * steps)
-        self.mean: AveragedModel | None = None  # None: the last part has not begun
+        self.mean: dict[str, Tensor] | None = None  # by name; None: the last part has not begun
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module, **_: Any
     ) -> None:
         """Take in the weights after a step."""
-        if state.global_step > self.first:
-            self.mean = self.mean or _averaged(model)
-            self.mean.update_parameters(model)
+        number = state.global_step - self.first  # of these weights among those whose mean is taken
+        if number == 1:
+            self.mean = {name: value.clone() for name, value in model.state_dict().items()}
+        elif number > 1:
+            own = model.state_dict()
+            self.mean = {name: _next_mean(mean, own[name], number) for name, mean in self.mean.items()}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Put the mean into a checkpoint, before it counts as whole."""
-        if self.mean is not None and state.is_world_process_zero:
+        if self.mean is None:
+            return
+        mean = {name: whole(value) for name, value in self.mean.items()}
+        if state.is_world_process_zero:
             with atomic_write(Path(args.output_dir, f"checkpoint-{state.global_step}", FILE)) as part:
-                save_model(self.mean, str(part))
+                save_file(mean, part)
 
-    def load(self, checkpoint: Path, model: nn.Module) -> None:
+    def load(self, checkpoint: Path) -> None:
         """Return to the mean at a checkpoint of this network."""
-        self.mean = None
-        if (checkpoint / FILE).exists():
-            self.mean = _averaged(model)
-            load_model(self.mean, str(checkpoint / FILE))
+        self.mean = load_file(checkpoint / FILE) if (checkpoint / FILE).exists() else None
 
     def copy_to(self, model: nn.Module) -> None:
         """Replace the weights of a network by their mean, where there is one."""
         if self.mean is not None:
-            model.load_state_dict(self.mean.module.state_dict())
+            model.load_state_dict(self.mean)
 
     @contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[None]:
@@ -71,10 +74,12 @@ class WeightAverage(TrainerCallback):
             model.load_state_dict(own)
 
 
-def _averaged(model: nn.Module) -> AveragedModel:
-    return AveragedModel(model, avg_fn=_next_mean, use_buffers=True)
+def _next_mean(mean: Tensor, value: Tensor, number: int) -> Tensor:
+    """Return the mean of so many values, of which this is the last.
 
-
-def _next_mean(mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
-    """Return the mean with one more value in it; a counter, as batch norm has one, keeps its latest value."""
-    return mean.lerp(value, 1 / (count.item() + 1)) if value.is_floating_point() else value
+    Args:
+        mean: of those before
+        value: that comes to them; of a counter, as batch norm has one, the latest value is kept
+        number: of values, this one included
+    """
+    return divided_as(value, mean).lerp(value, 1 / number) if value.is_floating_point() else value.clone()

@@ -76,7 +76,7 @@ def set_up(runtime: Runtime, seed: int) -> torch.device:
         raise UserError("runtime.device: cuda, but PyTorch sees no GPU; choose auto or cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic algorithms on a GPU need it
     torch.set_num_threads(runtime.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads the compiler for it
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

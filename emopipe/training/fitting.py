@@ -30,6 +30,7 @@ from emopipe.training.devices import barrier, side_by_side
 from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
+from emopipe.training.sharding import whole
 from emopipe.training.tracking import Tracker, best_epoch, dev_scores
 from emopipe.training.trainer import (
     Augment,
@@ -183,19 +184,19 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
         compute_metrics=partial(scores_of, train.loss, recipe.score, run.device),
     )  # fmt: skip
     trainer.add_callback(CheckpointCallback(tracker, recipe.metric, settings.patience))
-    whole = checkpoints.completed(run.checkpoints)
-    if whole:
-        tracker.restore(checkpoints.history(whole[-1]))
-        trainer.average.load(whole[-1], model)
+    completed = checkpoints.completed(run.checkpoints)
+    if completed:
+        tracker.restore(checkpoints.history(completed[-1]))
+        trainer.average.load(completed[-1])
     if len(tracker.history) < settings.epochs and not exhausted(tracker.history, recipe.metric, settings.patience):
-        if whole:
+        if completed:
             tracker.print(f"goes on after epoch {len(tracker.history)}, where it was stopped")
-        _train(trainer, whole[-1] if whole else None)
+        model = _train(trainer, recipe, train, completed[-1] if completed else None)
     share(run.checkpoints)
     best = best_epoch(tracker.history, recipe.metric)
     chosen = best_of(run.checkpoints, tracker.history, recipe.metric)
     load_model(model.to(run.device), str(chosen / WEIGHTS))
-    trainer.average.load(chosen, model)
+    trainer.average.load(chosen)
     trainer.average.copy_to(model)
     tracker.summarise(best + 1, dev_scores(tracker.history[best]))
     return model, best + 1
@@ -224,8 +225,7 @@ def refit(recipe: Recipe, data: TrainingData, best: int | None, run: Run) -> tup
     if ranks.is_first():
         print(f"{run.tracker.name}: {epochs} epochs on {len(data.dataset)} examples, train and dev together")
     trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
-    _train(trainer)
-    trainer.average.copy_to(model)
+    model = _train(trainer, recipe, data)
     barrier()  # nobody is to find it yet
     if ranks.is_first():
         with atomic_write(done) as part:
@@ -245,7 +245,6 @@ def _trainer(
     share, rest = divmod(settings.batch_size, ranks.world_size())
     if rest:
         raise UserError(f"batch_size: {settings.batch_size} cannot be shared by {ranks.world_size()} processes")
-    optimiser = adamw(recipe.parameter_groups(model), settings)
     steps = -(-len(data.dataset) // settings.batch_size)  # in an epoch
     model.micro_batch = settings.micro_batch
     arguments = OneDevice(
@@ -271,12 +270,13 @@ def _trainer(
         data.loss,
         recipe.augment,
         WeightAverage(settings.weight_average, steps * settings.epochs),
+        lambda: adamw(recipe.parameter_groups(model), settings),
+        partial(schedule, settings=settings, steps=steps),
         data.groups,
         model=model,
         args=arguments,
         train_dataset=data.dataset,
         data_collator=recipe.collate,
-        optimizers=(optimiser, schedule(optimiser, settings, steps)),
         callbacks=callbacks,
         **others,
     )
@@ -284,6 +284,13 @@ def _trainer(
     return trainer
 
 
-def _train(trainer: BranchTrainer, checkpoint: Path | None = None) -> None:
+def _train(trainer: BranchTrainer, recipe: Recipe, data: TrainingData, checkpoint: Path | None = None) -> Network:
+    """Train, and return the network with the weights that it has at the end, or with their mean."""
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else it went on predicting in bfloat16
+    trainer.average.copy_to(trainer.model)
+    if not trainer.is_fsdp_enabled:
+        return trainer.model
+    model = _untrained(recipe, data)
+    model.load_state_dict({name: whole(value) for name, value in trainer.model.state_dict().items()})
+    return model

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Sampler
 from transformers import EvalPrediction, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from emopipe.io import ranks
+from emopipe.io.errors import UserError
 from emopipe.io.outputs import reporting_faults
 from emopipe.training import checkpoints, devices
 from emopipe.training.averaging import WeightAverage
@@ -118,9 +122,13 @@ class BranchTrainer(Trainer):
         loss: Loss,
         augment: Augment | None,
         average: WeightAverage,
+        optimiser: Callable[[], Optimizer],
+        schedule: Callable[[Optimizer], LRScheduler],
         groups: Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
+        self.optimiser = optimiser
+        self.schedule = schedule
         super().__init__(**settings)
         self.loss = loss
         self.groups = groups  # of the training examples, of which an epoch draws as many
@@ -128,6 +136,31 @@ class BranchTrainer(Trainer):
         self.average = average
         self.add_callback(average)
         self.model_accepts_loss_kwargs = False  # it takes any tensors by name, and no sum to divide the loss by
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Make what wraps the network; with FSDP (``accelerate launch --use_fsdp``), so that it is what others expect.
+
+        Raises:
+            UserError: if FSDP is asked for, and not to be had
+        """
+        wanted = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+        if wanted:
+            os.environ["FSDP_STATE_DICT_TYPE"] = "FULL_STATE_DICT"  # a checkpoint has one file of weights, as without
+        super().create_accelerator_and_postprocess()
+        if wanted and not self.is_fsdp_enabled:
+            raise UserError("FSDP: accelerate divides weights among several GPUs alone; leave --use_fsdp out")
+        if wanted and self.accelerator.state.fsdp_plugin.fsdp_version != 2:
+            raise UserError("FSDP: its first version is not supported; accelerate launch --fsdp_version 2")
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """Make the optimiser; called before a network's weights are divided among processes."""
+        self.optimizer = self.optimiser()
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
+        """Make what changes the learning rates; the number of steps is that of the schedule, not of the Trainer."""
+        self.lr_scheduler = self.schedule(optimizer or self.optimizer)
+        return self.lr_scheduler
 
     def compute_loss(
         self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Tensor | None = None

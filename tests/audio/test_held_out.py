@@ -35,7 +35,7 @@ TARGETS = ["dominance", "valence"]
 def any_algorithms():
     """Take back what a stage asks of PyTorch."""
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 class Network(nn.Module):

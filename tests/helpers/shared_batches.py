@@ -1,13 +1,21 @@
-"""Trains a small network and writes its weights: python shared_batches.py FOLDER, alone or under torchrun."""
+"""Trains a small network and writes its weights: python shared_batches.py FOLDER, alone or under torchrun.
+
+With ACCELERATE_USE_FSDP the processes share the weights, too. Accelerate does so on GPUs alone: it is made to believe
+that there are some, and all that follows is done by FSDP and gloo on this machine's processor.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 from safetensors.torch import save_file
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.nn.functional import cross_entropy
 
 from emopipe.io.ranks import is_first, world_size
@@ -15,7 +23,7 @@ from emopipe.parameters import Runtime
 from emopipe.text.parameters import Text
 from emopipe.training.data import ExampleDataset
 from emopipe.training.devices import set_up
-from emopipe.training.fitting import Recipe, Run, TrainingData, fit
+from emopipe.training.fitting import Recipe, Run, TrainingData, fit, refit
 from emopipe.training.networks import Network, ParameterGroup
 from emopipe.training.tracking import Tracker
 
@@ -30,6 +38,26 @@ class Tiny(Network):
 
     def embedding(self, x: torch.Tensor) -> torch.Tensor:
         return self.trunk(x)
+
+
+class Watching(Tracker):
+    """Knows how many weights this process held after the last step."""
+
+    def on_step_end(self, args, state, control, model, **_):
+        own = (value.to_local() if isinstance(value, DTensor) else value for value in model.parameters())
+        self.held = sum(value.numel() for value in own)
+
+
+def as_if_on_gpus() -> None:
+    """Let accelerate take processes on the processor for some on GPUs."""
+    made = PartialState.__init__
+
+    def init(self, *arguments: object, **others: object) -> None:
+        made(self, *arguments, **others)
+        if self.distributed_type == DistributedType.MULTI_CPU:
+            self._shared_state["distributed_type"] = self.distributed_type = DistributedType.MULTI_GPU
+
+    PartialState.__init__ = init
 
 
 def examples(number: int) -> ExampleDataset:
@@ -50,25 +78,30 @@ def weighted(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def main(folder: Path) -> None:
     text, runtime = Text.load(path=ROOT / "params.yaml"), Runtime.load(path=ROOT / "params.yaml")
-    settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02})
+    settings = text.model_copy(update={"epochs": 3, "batch_size": 8, "learning_rate": 0.02, "micro_batch": 3})
     device = set_up(runtime.model_copy(update={"threads": 1}), seed=1)
-    tracker = Tracker("test")
+    tracker = Watching("test")
     recipe = Recipe(
         collate,
-        lambda model: [ParameterGroup([model], 1.0)],
+        lambda model: [ParameterGroup([model.trunk], 1.0, pull=2.0), ParameterGroup([model.head], 1.0)],
         lambda outputs, targets: {"accuracy": float((outputs.argmax(1) == targets).mean())},
         "accuracy",
         settings,
     )
     run = Run(device, tracker, folder / "checkpoints")
-    model, _ = fit(recipe, TrainingData(examples(64), Tiny, weighted), examples(31), run)
+    data = TrainingData(examples(64), Tiny, weighted)
+    model, _ = fit(recipe, data, examples(31), run)
+    anew, _ = refit(recipe, data, 2, run)
     if is_first():
-        history = torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history])
-        save_file(
-            {**model.state_dict(), "history": history, "count": torch.tensor(world_size())},
-            folder / "result.safetensors",
-        )
+        refitted = {f"refitted.{name}": value for name, value in anew.state_dict().items()}
+        told = {
+            "history": torch.tensor([[row["dev/accuracy"], row["dev/loss"]] for row in tracker.history]),
+            "count": torch.tensor([world_size(), tracker.held]),
+        }
+        save_file({**model.state_dict(), **refitted, **told}, folder / "result.safetensors")
 
 
 if __name__ == "__main__":
+    if "ACCELERATE_USE_FSDP" in os.environ:
+        as_if_on_gpus()
     main(Path(sys.argv[1]))

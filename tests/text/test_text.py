@@ -205,7 +205,7 @@ def project(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     Path("params.yaml").write_text(yaml.safe_dump(parameters))
     cross_fit_audio.main()  # the forest takes text alone: an empty table
     yield folder
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def test_the_stages_from_split_to_forest(project: Path):

@@ -147,7 +147,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     runtime = PARAMETERS["runtime"] | {"threads": 1, "device": "cpu"}
     Path("params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"runtime": runtime}))
     yield tmp_path
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def written_bytes() -> dict[str, bytes]:

@@ -67,6 +67,6 @@ def test_averaged_weights_that_cannot_be_written_are_named(tmp_path, monkeypatch
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(averaging, "save_model", full)
+    monkeypatch.setattr(averaging, "save_file", full)
     with pytest.raises(UserError, match=rf"checkpoint-40/{averaging.FILE}.*space"):  # of the first epoch after step 36
         trained(tmp_path, weight_average=0.25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,6 +21,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from transformers import TrainingArguments
 
 from emopipe import unfinished
+from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
 from emopipe.training import checkpoints
 from emopipe.training.data import PIECE, PIECES, WINDOW, ExampleDataset
@@ -258,19 +260,44 @@ def test_schedules_end_where_their_names_say(kind, last):
     assert optimiser.param_groups[0]["lr"] == pytest.approx(last * given.learning_rate)
 
 
+def shared(folder: Path, processes: int, printed: str = "epoch 1", **environment: str) -> dict[str, torch.Tensor]:
+    """Train by so many processes, and return the weights, the history and how many weights the first one held."""
+    folder.mkdir(exist_ok=True)
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    done = subprocess.run(
+        [sys.executable, *launch, str(ROOT / "tests/helpers/shared_batches.py"), str(folder)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and printed in done.stderr, done.stderr
+    return load_file(folder / "result.safetensors")
+
+
+FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}  # as accelerate launch sets them
+
+
 def test_two_processes_train_what_one_does(tmp_path):
-    found = []
-    for launch in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]):
-        folder = tmp_path / str(len(found))
-        folder.mkdir()
-        command = [sys.executable, *launch, str(ROOT / "tests/helpers/shared_batches.py"), str(folder)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        found.append(load_file(folder / "result.safetensors"))
-    one, two = found
-    assert (one.pop("count"), two.pop("count")) == (1, 2)
+    """Whether each has all weights (DDP), or half of them (FSDP)."""
+    one = shared(tmp_path / "1", 1)
+    two, divided = shared(tmp_path / "2", 2), shared(tmp_path / "3", 2, **FSDP)
+    assert [found.pop("count").tolist() for found in (one, two, divided)] == [[1, 163], [2, 163], [2, 90]]
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(divided[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_what_two_processes_with_half_the_weights_began_is_gone_on_with(tmp_path):
+    expected = shared(tmp_path, 2, **FSDP)
+    newest = max((tmp_path / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    shutil.rmtree(newest)
+    shutil.rmtree(tmp_path / "checkpoints/refitted")
+    assert same(shared(tmp_path, 2, "goes on after epoch 2", **FSDP), expected)
+
+
+def test_weights_that_accelerate_would_not_divide_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UserError, match="several GPUs alone"):
+        trained(tmp_path)
 
 
 def test_with_several_gpus_in_sight_one_is_used_and_the_schedule_stays(tmp_path, monkeypatch):
