@@ -32,6 +32,7 @@ def test_experiments_of_the_same_test_set_are_compared(clone):
     clone.run("dvc", "exp", "apply", "before")
 
 
+@pytest.mark.slow
 def test_another_backbone_reruns_the_audio_branch_alone(clone, folders):
     assert clone.repro(model__backbone=str(folders("wav2vec2"))) == ["encode", *FOLLOWED, *JUDGED, "plot"]
     assert clone.repro(model__backbone="whisper_tiny_en") == []  # restored from the run-cache
@@ -120,6 +121,7 @@ def test_a_change_of_one_branch_leaves_the_other_alone(clone):
     assert clone.outdated() == ["shortcuts", *JUDGED, "plot"]
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_and_other_test_sets_refused(clone):
     clone.set(split__audio__strategy="speaker_folds", split__audio__folds=2)
     for fold in range(2):
