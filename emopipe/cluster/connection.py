@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ Key = TypeVar("Key")
 Input = TypeVar("Input")
 Result = TypeVar("Result")
 
+OUTSIDE = "ray://"  # what the address of a cluster begins with that is reached through its head
 CODE = ("emopipe", "stages", "requirements.txt")  # what a stage on a node runs, and its fingerprint is made of
 LOST_NODES = 10  # nodes that one piece of work may lose before the run counts as failed
 ANSWER = 10.0  # seconds in which a cluster must take a connection
@@ -38,6 +40,8 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
         import ray
     except ImportError:
         raise UserError(f"{key}: Ray is not installed; `pip install -r requirements-cluster.txt`") from None
+    if address.startswith(OUTSIDE) and find_spec("grpc") is None:
+        raise UserError(f"{key}: {OUTSIDE} needs more of Ray than is installed; `pip install 'ray[client]'`")
     if not ray.is_initialized():
         try:
             _knock(address)
@@ -53,7 +57,7 @@ def connect(address: str, key: str):  # noqa: ANN201 - a module
 
 def _knock(address: str) -> None:
     """Raise a ConnectionError where nobody listens at HOST:PORT, for which Ray would wait minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix(OUTSIDE).rpartition(":")
     if host and port.isdecimal():
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from emopipe.cluster import connection
 from emopipe.cluster.connection import Cluster, room, tell_of_room
 from emopipe.io.errors import UserError
 from emopipe.parameters import Runtime
@@ -22,6 +23,15 @@ def test_an_address_where_nobody_answers_is_refused_by_name(address):
         runtime = Runtime.load().model_copy(update={"engine": "ray", "address": address})
         with pytest.raises(UserError, match=f"^runtime.address: no Ray cluster answers at {re.escape(address)} "):
             Cluster.of(runtime, cpus=1, gpu=False)
+
+
+def test_an_address_from_outside_needs_more_of_ray(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(connection, "find_spec", lambda _: None)
+    with pytest.raises(
+        UserError, match=r"^--on: ray:// needs more of Ray than is installed; `pip install 'ray\[client\]'`"
+    ):
+        connection.connect("ray://127.0.0.1:1", "--on")
 
 
 def test_it_is_told_where_nodes_are_missing(capsys):

@@ -30,8 +30,10 @@ def made(clone: Clone, stage: str, *outputs: str) -> list[dict[str, str]]:
     return [content(clone.folder / output) for output in outputs]
 
 
-def test_a_cluster_makes_what_one_machine_makes(clone, tmp_path):
+@pytest.mark.parametrize("address", ["address", "outside"])
+def test_a_cluster_makes_what_one_machine_makes(clone, tmp_path, address):
     pytest.importorskip("ray")
+    pytest.importorskip("grpc")
     stages = {
         "resample": ["data/audio"], "encode": ["data/encoded"],
         "finetune_audio": ["models/audio", "metrics/audio"], "finetune_text": ["models/text", "metrics/text"],
@@ -40,7 +42,7 @@ def test_a_cluster_makes_what_one_machine_makes(clone, tmp_path):
     expected = {stage: made(clone, stage, *outputs) for stage, outputs in stages.items()}
     assert all(len(files) > 1 for outputs in expected.values() for files in outputs)
     with ray_nodes(tmp_path, 2) as nodes:
-        clone.set(runtime__engine="ray", runtime__address=nodes.address)
+        clone.set(runtime__engine="ray", runtime__address=getattr(nodes, address))
         left = [tmp_path / f"node-{number}/training/killed" for number in (1, 2)]
         for folder in left:  # of a training that was killed there
             folder.mkdir(parents=True)

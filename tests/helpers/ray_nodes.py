@@ -18,13 +18,16 @@ class Nodes:
     """The nodes of a cluster, as processes that a test may kill."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        with socket.socket() as free, socket.socket() as other:
+            for one in (free, other):
+                one.bind(("127.0.0.1", 0))
+            self.address, outside = (f"127.0.0.1:{one.getsockname()[1]}" for one in (free, other))
+        self.outside = f"ray://{outside}"  # for those who are not on a machine of the cluster
         self.folder = folder
         self.processes: list[subprocess.Popen] = []
         host, port = self.address.split(":")
-        self._start("--head", "--node-ip-address", host, "--port", port, "--include-dashboard=false", "--num-cpus", "0")
+        ports = ("--node-ip-address", host, "--port", port, "--ray-client-server-port", outside.split(":")[1])
+        self._start("--head", *ports, "--include-dashboard=false", "--num-cpus", "0")
         self._wait(1)
 
     def add(self) -> Path:
