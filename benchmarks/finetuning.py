@@ -125,7 +125,7 @@ def _run(kept: Path, way: str, seed: int, folds: int) -> None:
         seconds = time.process_time() - began
         outputs = predict(trained.model, trained.settings, test["utterance"], store, device)
         found = test[["utterance", "corpus", "speaker", "emotion"]].assign(
-            prediction=np.array(trained.task.labels)[outputs.argmax(1)],
+            prediction=np.array(trained.task.names)[outputs.argmax(1)],
             way=way, backbone=model.backbone, seed=seed, fold=fold, seconds=round(seconds, 1),
             share=trained.choice.share if trained.choice else 0.0,
         )  # fmt: skip

@@ -167,7 +167,7 @@ def _answers(trained: Trained, test: pd.DataFrame, tested: Store, condition: str
     dataset = examples(test["utterance"], np.zeros(len(test)), tested, (condition,))
     collate = Collate(tested, trained.settings)
     outputs = data.predict(trained.model, dataset, collate, BATCH, next(trained.model.parameters()).device)
-    return np.array(trained.task.labels)[outputs.argmax(1)]
+    return np.array(trained.task.names)[outputs.argmax(1)]
 
 
 def _store(backbone: str) -> Store:

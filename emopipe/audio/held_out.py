@@ -50,7 +50,7 @@ def predict_test_set(
     match trained.task:
         case Regression(names=names, scale=scale):
             vad = vad_table(test, "audio", TRAINED, scale.inverse_transform(outputs), names)
-        case Classification(labels=labels):
+        case Classification(names=labels):
             models = {TRAINED: softmax(outputs / (trained.temperature if calibrated else 1.0), axis=1)}
             untrained = zero_shot(store, test["utterance"], labels)
             models |= {} if untrained is None else {"zero_shot": untrained}

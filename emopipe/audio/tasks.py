@@ -19,7 +19,8 @@ from emopipe.training.networks import TargetScaler
 class Task(Protocol):
     """What differs between classification and regression."""
 
-    metric: ClassVar[str]
+    metric: ClassVar[str]  # the dev score that selects the epoch
+    names: list[str]  # of the outputs: the emotions, or the dimensions
 
     @property
     def outputs(self) -> int:
@@ -48,28 +49,28 @@ class Task(Protocol):
 class Classification:
     """One of several emotions; targets are class numbers, [utterances], and outputs scores before the softmax."""
 
-    metric: ClassVar[str] = "uar"  # the dev score that selects the epoch
-    labels: list[str]
+    metric: ClassVar[str] = "uar"
+    names: list[str]
 
     @property
     def outputs(self) -> int:
         """Return the number of classes."""
-        return len(self.labels)
+        return len(self.names)
 
     def targets(self, rows: pd.DataFrame) -> np.ndarray:
         """Return the number of the class of every row."""
-        return rows["emotion"].map({label: i for i, label in enumerate(self.labels)}).to_numpy(dtype=np.int64)
+        return rows["emotion"].map({label: i for i, label in enumerate(self.names)}).to_numpy(dtype=np.int64)
 
     def loss(self, train: Train, targets: np.ndarray) -> Loss:
         """Return the loss that ``train.loss.classification`` names."""
-        counts = np.bincount(targets, minlength=len(self.labels)).tolist()
-        return classification_loss(dict(zip(self.labels, counts, strict=True)), train)
+        counts = np.bincount(targets, minlength=len(self.names)).tolist()
+        return classification_loss(dict(zip(self.names, counts, strict=True)), train)
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Return ``accuracy``, ``uar``, ``macro_f1`` and ``weighted_f1``."""
         from emopipe.scoring.classification import classification  # here, as below: only a training needs the scores
 
-        names = np.array(self.labels)
+        names = np.array(self.names)
         return classification(names[targets], names[outputs.argmax(1)])
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -87,14 +88,14 @@ class Classification:
 
     def config(self) -> dict[str, Any]:
         """Return the labels in the order of their numbers."""
-        return {"labels": self.labels}
+        return {"labels": self.names}
 
 
 @dataclass(frozen=True, eq=False)
 class Regression:
     """Valence, arousal and dominance, or some of them; targets and outputs are standardised, [utterances, targets]."""
 
-    metric: ClassVar[str] = "ccc"  # the dev score that selects the epoch
+    metric: ClassVar[str] = "ccc"
     names: list[str]
     scale: TargetScaler
 

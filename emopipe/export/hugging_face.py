@@ -94,7 +94,7 @@ def _made(recognizer: Recognizer) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtra
             f"{backbone.origin.name}: transformers has no such encoder, and the hub's file would need FunASR; "
             "`emopipe export --to onnx` takes it"
         )
-    labels = trained.task.names if isinstance(trained.task, Regression) else trained.task.labels
+    labels = trained.task.names
     shared = {
         "id2label": dict(enumerate(labels)),
         "label2id": {label: i for i, label in enumerate(labels)},

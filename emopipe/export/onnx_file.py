@@ -58,7 +58,7 @@ def export_audonnx(recognizer: Recognizer, precision: Precision, output: Path, n
     """Write what :func:`export` does, and the ``model.yaml`` by which the package audonnx loads it."""
     exported = export(recognizer, precision, output, named)
     task = recognizer.trained.task
-    labels = {"vad": task.names} if isinstance(task, Regression) else {"probabilities": task.labels}
+    labels = {"vad" if isinstance(task, Regression) else "probabilities": task.names}
     content = {AUDONNX: {"path": GRAPH, "labels": labels, "transform": None}}
     write_text(yaml.safe_dump(content, sort_keys=False), output / "model.yaml")
     return exported

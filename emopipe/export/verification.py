@@ -59,11 +59,10 @@ def _compared(
 ) -> Verified:
     task = recognizer.trained.task
     rated = isinstance(task, Regression)
-    names = task.names if rated else task.labels
-    columns = names if rated else [f"p_{label}" for label in names]
+    columns = task.names if rated else [f"p_{label}" for label in task.names]
     before = answered(lambda paths: recognizer(paths)[columns].to_numpy(np.float64), material.items)
     after = exported([str(path) for path in material.items])
-    agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, names, material.truth)
+    agreement = (of_ratings if rated else of_probabilities)(before.values, after.values, task.names, material.truth)
     seconds = sum(soundfile.info(path).duration for path in material.items)
     facts = {"compared_on": material.name, "recordings": len(material.items), "seconds": round(seconds, 3)}
     return Verified(agreement, facts | {"seconds_per_second": times(before, after, seconds)})

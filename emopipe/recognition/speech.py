@@ -95,7 +95,7 @@ class Recognizer:
         task = self.trained.task
         if isinstance(task, Regression):
             return [*task.names, "spread"]
-        return ["emotion", "confidence", *(f"p_{label}" for label in task.labels), "spread"]
+        return ["emotion", "confidence", *(f"p_{label}" for label in task.names), "spread"]
 
     def __call__(self, clips: Iterable[Clip], cutting: Cutting | Mode = "none") -> pd.DataFrame:
         """Return a row for every clip, or for every segment of it, in order.
@@ -204,8 +204,8 @@ class Recognizer:
         spreads = softmax(outputs / temperature, axis=-1).std(1)
         for own, spread in zip(chances, spreads, strict=True):
             best = int(own.argmax())
-            answer = {"emotion": task.labels[best], "confidence": float(own[best])}
-            answer |= {f"p_{label}": float(chance) for label, chance in zip(task.labels, own, strict=True)}
+            answer = {"emotion": task.names[best], "confidence": float(own[best])}
+            answer |= {f"p_{label}": float(chance) for label, chance in zip(task.names, own, strict=True)}
             yield answer | {"spread": float(spread[best])}
 
 

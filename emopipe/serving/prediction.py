@@ -11,7 +11,6 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from emopipe.audio.tasks import Regression
 from emopipe.recognition import tables
 from emopipe.recognition.inputs import Input, each_channel
 from emopipe.recognition.speech import Recognizer
@@ -49,8 +48,7 @@ class Predictor:
     @property
     def labels(self) -> list[str]:
         """Return the emotions that the model knows, or the dimensions that it predicts."""
-        task = self.recognizer.trained.task
-        return list(task.names if isinstance(task, Regression) else task.labels)
+        return list(self.recognizer.trained.task.names)
 
     def __call__(self, path: Path, settings: Settings, check: Check) -> bytes:
         """Return the answer as JSON: the model, its labels and the rows.

@@ -192,9 +192,9 @@ def test_how_to_use_it_works(either, monkeypatch, tmp_path, capsys):
         outputs = trained.model(frames=encoding.frames[None], valid=valid, statistics=encoding.statistics[None])
     if trained.temperature:
         chances = (outputs / 1.5).softmax(1)[0].tolist()
-        expected = dict(zip((f"p_{label}" for label in trained.task.labels), chances, strict=True))
+        expected = dict(zip((f"p_{label}" for label in trained.task.names), chances, strict=True))
         assert printed["confidence"] == pytest.approx(max(chances), abs=1e-5)
-        assert printed["emotion"] == trained.task.labels[int(np.argmax(chances))]
+        assert printed["emotion"] == trained.task.names[int(np.argmax(chances))]
     else:
         expected = dict(zip(TARGETS, trained.task.scale.inverse_transform(outputs.numpy())[0].tolist(), strict=True))
     assert {name: printed[name] for name in expected} == pytest.approx(

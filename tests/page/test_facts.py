@@ -23,7 +23,7 @@ def test_the_share_that_is_answered_is_that_of_speakers_who_count_alike():
 def test_a_model_is_described(model):
     recognizer = Recognizer.load(model, device="cpu")
     told = describe(recognizer)
-    assert told["labels"] == recognizer.trained.task.labels and told["max_seconds"] == 1
+    assert told["labels"] == recognizer.trained.task.names and told["max_seconds"] == 1
     assert told["about"]["trained_on"] == ["synthetic"] and len(told["answered"]) == 101
     assert told["cutting"]["min_silence"] == Cutting().min_silence and told["answered"][0] == 1
     assert str(model.parent) not in json.dumps(told) and "/networks" not in json.dumps(told)
