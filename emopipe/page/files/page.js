@@ -13,6 +13,7 @@ const NO_ANSWER = { // by status
 };
 
 let facts, engine;
+let waiting = false; // whether the result is to be drawn anew
 let shown = null; // {name, file, samples, rate, seconds, peaks, rows, ended}
 let job = null, microphone = null;
 
@@ -212,7 +213,17 @@ function way() {
 function take(own, row) {
   own.rows.push(row);
   if (row.end > own.seconds) own.seconds = row.end; // where this browser does not read the file
-  if (own === shown) render();
+  if (own === shown) renderSoon();
+}
+
+/** Draw once for all rows that come before the next picture of the screen: the service's come all together. */
+function renderSoon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    render();
+  });
 }
 
 /** Return a row without its emotion where that is not certain enough. */
