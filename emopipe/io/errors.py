@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,8 +32,8 @@ REMEDIES = {
 NUMBERED = re.compile(r"\(os error (\d+)\)")
 SHORT = re.compile(r"PytorchStreamWriter|unexpected pos \d+|\d+ requested and \d+ written|disk I/O error|disk is full")
 
-
 OUTPUTS = ("data", "models", "metrics")  # the folders that stages write to
+PATIENCE = 10.0  # seconds that the first of several processes has to report an error, before another one does
 
 
 class UserError(Exception):
@@ -45,8 +46,8 @@ class UserError(Exception):
 def run_stage(stage: Callable[[], None]) -> None:
     """Run a stage; a :class:`UserError` or a system error (a full disk) is reported without a traceback.
 
-    Of several processes of one training only the first one reports it. A stage that DVC or torchrun started ends when
-    they end.
+    Of several processes of one training the first one reports what all have met. A stage that DVC or torchrun started
+    ends when they end.
     """
     forget_leftovers()
     gc.freeze()  # what was imported stays; Accelerate looks for what does not, with every training
@@ -82,7 +83,9 @@ def _require_no_links() -> None:
 
 
 def _exit(message: str) -> None:
-    sys.exit(f"error: {message}" if is_first() else 1)
+    if not is_first():  # which meets the same error as a rule; torchrun ends this process when that one has told it
+        time.sleep(PATIENCE)
+    sys.exit(f"error: {message}")
 
 
 def describe_fault(error: BaseException, path: Path) -> str | None:

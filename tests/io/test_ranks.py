@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,33 @@ def test_an_error_is_printed_whatever_is_left_over(tmp_path, left):
         [sys.executable, "-m", "stages.fetch"], cwd=tmp_path, env=ALONE | left, capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr.startswith("error: params.yaml: no such file")
+
+
+FAILING = """
+import sys, time
+from emopipe.io import errors, ranks
+errors.PATIENCE = float(sys.argv[1])
+
+def stage():
+    time.sleep(0 if ranks.rank() else float(sys.argv[2]))
+    raise errors.UserError(f"of process {ranks.rank()}")
+
+errors.run_stage(stage)
+"""
+
+
+@pytest.mark.parametrize(("patience", "late", "told"), [(60, 2, 0), (0.1, 60, 1)])
+def test_what_several_processes_meet_is_told_by_the_first_one_and_else_by_the_one_that_meets_it(
+    tmp_path, patience, late, told
+):
+    (tmp_path / "failing.py").write_text(FAILING)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *launch, str(tmp_path / "failing.py"), str(patience), str(late)],
+        cwd=tmp_path, env=ALONE, capture_output=True, text=True, timeout=50,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.findall("error: of process .", done.stderr) == [f"error: of process {told}"]
 
 
 # ---- folders that are links
