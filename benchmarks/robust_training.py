@@ -71,6 +71,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "rooms": {"encode.conditions": ROOMS},
     "all": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS]},
     "all, three draws": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS], "encode.condition_draws": 3},
+    "all, six draws": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS], "encode.condition_draws": 6},
 }
 
 
