@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emopipe.io.outputs import atomic_write
-from emopipe.training.sharding import divided_as, whole
+from emopipe.training.sharding import full, sharded_like
 
 FILE = "averaged.safetensors"
 
@@ -50,7 +50,7 @@ class WeightAverage(TrainerCallback):
         """Put the mean into a checkpoint, before it counts as whole."""
         if self.mean is None:
             return
-        mean = {name: whole(value) for name, value in self.mean.items()}
+        mean = {name: full(value) for name, value in self.mean.items()}
         if state.is_world_process_zero:
             with atomic_write(Path(args.output_dir, f"checkpoint-{state.global_step}", FILE)) as part:
                 save_file(mean, part)
@@ -82,4 +82,4 @@ def _next_mean(mean: Tensor, value: Tensor, number: int) -> Tensor:
         value: that comes to them; of a counter, as batch norm has one, the latest value is kept
         number: of values, this one included
     """
-    return divided_as(value, mean).lerp(value, 1 / number) if value.is_floating_point() else value.clone()
+    return sharded_like(value, mean).lerp(value, 1 / number) if value.is_floating_point() else value.clone()

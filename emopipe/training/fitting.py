@@ -30,7 +30,7 @@ from emopipe.training.devices import barrier, side_by_side
 from emopipe.training.networks import Ensemble, Network, ParameterGroup, count_trainable_parameters
 from emopipe.training.optimiser import adamw, schedule
 from emopipe.training.parameters import Optimisation
-from emopipe.training.sharding import whole
+from emopipe.training.sharding import full
 from emopipe.training.tracking import Tracker, best_epoch, dev_scores
 from emopipe.training.trainer import (
     Augment,
@@ -292,5 +292,5 @@ def _train(trainer: BranchTrainer, recipe: Recipe, data: TrainingData, checkpoin
     if not trainer.is_fsdp_enabled:
         return trainer.model
     model = _untrained(recipe, data)
-    model.load_state_dict({name: whole(value) for name, value in trainer.model.state_dict().items()})
+    model.load_state_dict({name: full(value) for name, value in trainer.model.state_dict().items()})
     return model

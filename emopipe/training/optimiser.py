@@ -14,7 +14,7 @@ from transformers import get_scheduler
 
 from emopipe.training.networks import ParameterGroup
 from emopipe.training.parameters import Optimisation
-from emopipe.training.sharding import divided_as
+from emopipe.training.sharding import sharded_like
 
 
 class Pulled(NamedTuple):
@@ -57,7 +57,7 @@ def _pull_back(optimiser: Optimizer, pulled: Sequence[Pulled]) -> None:
     for number, pull, starts in pulled:
         group = optimiser.param_groups[number]
         for parameter, start in zip(group["params"], starts, strict=True):
-            parameter.lerp_(divided_as(parameter, start), min(1.0, group["lr"] * pull))
+            parameter.lerp_(sharded_like(parameter, start), min(1.0, group["lr"] * pull))
 
 
 def schedule(optimiser: Optimizer, settings: Optimisation, steps: int) -> LambdaLR:

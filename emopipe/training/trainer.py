@@ -138,7 +138,7 @@ class BranchTrainer(Trainer):
         self.model_accepts_loss_kwargs = False  # it takes any tensors by name, and no sum to divide the loss by
 
     def create_accelerator_and_postprocess(self) -> None:
-        """Make what wraps the network; with FSDP (``accelerate launch --use_fsdp``), so that it is what others expect.
+        """Make what wraps the network, which ``accelerate launch --use_fsdp`` wants sharded.
 
         Raises:
             UserError: if FSDP is asked for, and not to be had
@@ -148,12 +148,12 @@ class BranchTrainer(Trainer):
             os.environ["FSDP_STATE_DICT_TYPE"] = "FULL_STATE_DICT"  # a checkpoint has one file of weights, as without
         super().create_accelerator_and_postprocess()
         if wanted and not self.is_fsdp_enabled:
-            raise UserError("FSDP: accelerate divides weights among several GPUs alone; leave --use_fsdp out")
+            raise UserError("FSDP: accelerate shards weights among several GPUs alone; leave --use_fsdp out")
         if wanted and self.accelerator.state.fsdp_plugin.fsdp_version != 2:
             raise UserError("FSDP: its first version is not supported; accelerate launch --fsdp_version 2")
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
-        """Make the optimiser; called before a network's weights are divided among processes."""
+        """Make the optimiser; called before FSDP shards the network's weights."""
         self.optimizer = self.optimiser()
         return self.optimizer
 

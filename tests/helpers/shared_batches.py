@@ -1,7 +1,7 @@
 """Trains a small network and writes its weights: python shared_batches.py FOLDER, alone or under torchrun.
 
-With ACCELERATE_USE_FSDP the processes share the weights, too. Accelerate does so on GPUs alone: it is made to believe
-that there are some, and all that follows is done by FSDP and gloo on this machine's processor.
+With ACCELERATE_USE_FSDP the weights are sharded, too. Accelerate does so on GPUs alone: it is made to believe that
+there are some, and all that follows is done by FSDP and gloo on this machine's processor.
 """
 
 from __future__ import annotations

@@ -278,11 +278,11 @@ FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}  # as accelerate lau
 def test_two_processes_train_what_one_does(tmp_path):
     """Whether each has all weights (DDP), or half of them (FSDP)."""
     one = shared(tmp_path / "1", 1)
-    two, divided = shared(tmp_path / "2", 2), shared(tmp_path / "3", 2, **FSDP)
-    assert [found.pop("count").tolist() for found in (one, two, divided)] == [[1, 163], [2, 163], [2, 90]]
+    two, sharded = shared(tmp_path / "2", 2), shared(tmp_path / "3", 2, **FSDP)
+    assert [found.pop("count").tolist() for found in (one, two, sharded)] == [[1, 163], [2, 163], [2, 90]]
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(divided[name], tensor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(sharded[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -294,7 +294,7 @@ def test_what_two_processes_with_half_the_weights_began_is_gone_on_with(tmp_path
     assert same(shared(tmp_path, 2, "goes on after epoch 2", **FSDP), expected)
 
 
-def test_weights_that_accelerate_would_not_divide_are_an_error(tmp_path, monkeypatch):
+def test_weights_that_accelerate_would_not_shard_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(UserError, match="several GPUs alone"):
         trained(tmp_path)
