@@ -62,6 +62,7 @@ SMALL = ("faint_white_noise", "prepend_zeros")
 TESTED = [(name, level) for name, level in FULL if CONDITIONS[name].group in GROUPS or name in SMALL]
 REFERENCE = "recorded"
 NOISE, CODECS, ROOMS = ["gaussian_noise"], ["low_quality_phone", "mp3", "opus", "vorbis"], ["room"]
+ALL = [*SMALL, *NOISE, *CODECS, *ROOMS]
 WAYS: dict[str, dict[str, Any]] = {
     REFERENCE: {},
     "repeated": {"train.epochs": 20},  # as many steps as with a second version of every utterance
@@ -69,9 +70,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "noise": {"encode.conditions": NOISE},
     "codecs": {"encode.conditions": CODECS},
     "rooms": {"encode.conditions": ROOMS},
-    "all": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS]},
-    "all, three draws": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS], "encode.condition_draws": 3},
-    "all, six draws": {"encode.conditions": [*SMALL, *NOISE, *CODECS, *ROOMS], "encode.condition_draws": 6},
+    "all": {"encode.conditions": ALL},
+    "all, three draws": {"encode.conditions": ALL, "encode.condition_draws": 3},
+    "all, six draws": {"encode.conditions": ALL, "encode.condition_draws": 6},
 }
 
 

@@ -191,7 +191,8 @@ def fit(recipe: Recipe, train: TrainingData, dev: ExampleDataset, run: Run) -> t
     if len(tracker.history) < settings.epochs and not exhausted(tracker.history, recipe.metric, settings.patience):
         if completed:
             tracker.print(f"goes on after epoch {len(tracker.history)}, where it was stopped")
-        model = _train(trainer, recipe, train, completed[-1] if completed else None)
+        _train(trainer, completed[-1] if completed else None)
+        model = _unsharded(trainer, recipe, train)
     share(run.checkpoints)
     best = best_epoch(tracker.history, recipe.metric)
     chosen = best_of(run.checkpoints, tracker.history, recipe.metric)
@@ -225,7 +226,9 @@ def refit(recipe: Recipe, data: TrainingData, best: int | None, run: Run) -> tup
     if ranks.is_first():
         print(f"{run.tracker.name}: {epochs} epochs on {len(data.dataset)} examples, train and dev together")
     trainer = _trainer(recipe, model, data, run, [StopAfterEpochs(epochs)])
-    model = _train(trainer, recipe, data)
+    _train(trainer)
+    trainer.average.copy_to(trainer.model)
+    model = _unsharded(trainer, recipe, data)
     barrier()  # nobody is to find it yet
     if ranks.is_first():
         with atomic_write(done) as part:
@@ -284,11 +287,13 @@ def _trainer(
     return trainer
 
 
-def _train(trainer: BranchTrainer, recipe: Recipe, data: TrainingData, checkpoint: Path | None = None) -> Network:
-    """Train, and return the network with the weights that it has at the end, or with their mean."""
+def _train(trainer: BranchTrainer, checkpoint: Path | None = None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else it went on predicting in bfloat16
-    trainer.average.copy_to(trainer.model)
+
+
+def _unsharded(trainer: BranchTrainer, recipe: Recipe, data: TrainingData) -> Network:
+    """Return the trained network with all its weights in this process."""
     if not trainer.is_fsdp_enabled:
         return trainer.model
     model = _untrained(recipe, data)

@@ -122,15 +122,15 @@ class BranchTrainer(Trainer):
         loss: Loss,
         augment: Augment | None,
         average: WeightAverage,
-        optimiser: Callable[[], Optimizer],
-        schedule: Callable[[Optimizer], LRScheduler],
+        make_optimiser: Callable[[], Optimizer],
+        make_schedule: Callable[[Optimizer], LRScheduler],
         groups: Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
-        self.optimiser = optimiser
-        self.schedule = schedule
         super().__init__(**settings)
         self.loss = loss
+        self.make_optimiser = make_optimiser
+        self.make_schedule = make_schedule
         self.groups = groups  # of the training examples, of which an epoch draws as many
         self.augment = augment
         self.average = average
@@ -141,7 +141,7 @@ class BranchTrainer(Trainer):
         """Make what wraps the network, which ``accelerate launch --use_fsdp`` wants sharded.
 
         Raises:
-            UserError: if FSDP is asked for, and not to be had
+            UserError: if FSDP is wanted and cannot be had
         """
         wanted = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
         if wanted:
@@ -154,12 +154,12 @@ class BranchTrainer(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """Make the optimiser; called before FSDP shards the network's weights."""
-        self.optimizer = self.optimiser()
+        self.optimizer = self.make_optimiser()
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
         """Make what changes the learning rates; the number of steps is that of the schedule, not of the Trainer."""
-        self.lr_scheduler = self.schedule(optimizer or self.optimizer)
+        self.lr_scheduler = self.make_schedule(optimizer or self.optimizer)
         return self.lr_scheduler
 
     def compute_loss(

@@ -53,9 +53,9 @@ def test_a_recording_of_another_rate_keeps_its_bandwidth(rate, half):
 def test_louder_changes_the_levels_and_nothing_else(samples, gain):
     wave = noise(1, 0.05, seed=samples)[:samples]
     before, after = measure(wave), measure(gain * wave)
+    bin_width = RATE / min(SEGMENT, samples)
     for name in MEASURES:
         step = 20 * np.log10(gain) if name in LEVELS and before[name] > LOWEST + 20 else 0
-        bin_width = RATE / min(SEGMENT, samples)
         close = 6 * bin_width if name == "bandwidth" else 1e-6  # a few bins may come to lie below the rounding
         assert after[name] == pytest.approx(before[name] + step, abs=close), name
 
